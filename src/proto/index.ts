@@ -1,0 +1,3 @@
+export * from "./assert.ts";
+export * from "./destination.ts";
+export * from "./errors.ts";
