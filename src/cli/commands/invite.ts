@@ -1,0 +1,65 @@
+import { parseServerUrl } from "../../proto/index.ts";
+import { parseDuration } from "../../runtime/units.ts";
+import { callServer } from "../../server/admin.ts";
+import { command, logLevelFlag } from "../command.ts";
+import { countOf, jsonFlag, serverStateFlag, stateDirOf } from "../options.ts";
+import { note, printJson, printResult } from "../output.ts";
+import { parseText } from "../parse-text.ts";
+import { linkOf } from "../replies.ts";
+
+const MAX_USES = 1_000_000;
+
+const args = {
+  name: { type: "positional", required: true, description: "what to call the client, e.g. laptop" },
+  url: {
+    type: "string",
+    valueHint: "wss://HOST/",
+    description: "where clients find the server; remembered, so that later invites need it no more",
+  },
+  state: serverStateFlag,
+  expires: {
+    type: "string",
+    valueHint: "DURATION",
+    description: "how long the link may be used; default 24h, for seats without end",
+  },
+  seat: {
+    type: "boolean",
+    description: "a link that is the identity itself, for any number of CI jobs at once",
+  },
+  uses: { type: "string", valueHint: "N", description: "how many clients may join with the link; default 1" },
+  json: jsonFlag,
+  "log-level": logLevelFlag,
+} as const;
+
+export default command({
+  args,
+  notes: `Prints the link alone on stdout. It is a secret: whoever has it gets in. A running server knows it at once.
+
+  rvpn invite laptop --url wss://vpn.example.org/ | ssh laptop rvpn client --proxy 1080 --detach -`,
+  async run({ values, nameOf }) {
+    const { url, expires, uses, seat, name } = values;
+    const reply = await callServer(stateDirOf(values.state, "server"), {
+      op: "invite",
+      name,
+      ...(seat ? { seat } : {}),
+      ...(url === undefined ? {} : { url: parseUrl(url, nameOf("url")) }),
+      ...(expires === undefined ? {} : { expiresInMs: parseDuration(expires, nameOf("expires")) }),
+      ...(uses === undefined ? {} : { uses: countOf(uses, nameOf("uses"), MAX_USES) }),
+    });
+    if (values.json) await printJson(reply);
+    else await printResult(linkOf(reply));
+    note(
+      seat
+        ? `a seat for ${name}: keep it as a secret of your CI`
+        : `an invite for ${name}: keep it secret until used`,
+    );
+    note(seat ? 'use it with: rvpn run "$LINK" -- CMD' : 'use it with: rvpn client --proxy 1080 "$LINK"');
+    return undefined;
+  },
+});
+
+function parseUrl(text: string, label: string): string {
+  return parseText(label, "write the address that the reverse proxy serves: wss://vpn.example.org/", () =>
+    parseServerUrl(text),
+  );
+}

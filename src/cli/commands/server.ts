@@ -1,0 +1,124 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseListenAddress } from "../../runtime/address.ts";
+import { UsageError } from "../../runtime/errors.ts";
+import type { Log } from "../../runtime/log.ts";
+import { secureRandom } from "../../runtime/random.ts";
+import { type RunningServer, startServer } from "../../server/server.ts";
+import { ServerStore } from "../../server/store.ts";
+import { command, logLevelFlag } from "../command.ts";
+import { formatHostPort } from "../host-port.ts";
+import { logOf, paddingFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
+import { onStopSignal } from "../signals.ts";
+
+const args = {
+  listen: {
+    type: "string",
+    valueHint: "[HOST:]PORT",
+    default: "127.0.0.1:8443",
+    description: "where to listen, without TLS; port 0 takes any free one and prints it",
+  },
+  state: serverStateFlag,
+  path: {
+    type: "string",
+    valueHint: "PATH",
+    default: "/",
+    description: "the path of the WebSocket; all other paths are the decoy's",
+  },
+  decoy: {
+    type: "string",
+    valueHint: "DIR",
+    description: "the web site to show to everybody who is not a client",
+  },
+  allow: {
+    type: "string",
+    valueHint: "CIDR[:PORTS]",
+    repeatable: true,
+    description: "let clients reach these addresses, though they are denied by default",
+  },
+  deny: {
+    type: "string",
+    valueHint: "CIDR[:PORTS]",
+    repeatable: true,
+    description: "keep clients from these addresses",
+  },
+  padding: paddingFlag,
+  drain: {
+    type: "string",
+    valueHint: "DURATION",
+    default: "30s",
+    description: "how long open connections may go on after SIGTERM",
+  },
+  "log-level": logLevelFlag,
+} as const;
+
+export default command({
+  args,
+  notes: `The first start makes the server's identity and state. Then let a client in, with the name that your reverse
+proxy serves:
+
+  rvpn invite laptop --url wss://vpn.example.org/
+
+SIGTERM and SIGINT drain: open connections may finish. A second signal ends the server at once.
+Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them.`,
+  async run({ values, nameOf }) {
+    const listen = parseListenAddress(values.listen, nameOf("listen"));
+    const drainMs = timerOf(values.drain, nameOf("drain"));
+    const path = parsePath(values.path, nameOf("path"));
+    const decoyDir =
+      values.decoy === undefined ? {} : { decoyDir: parseDecoy(values.decoy, nameOf("decoy")) };
+    const log = logOf(values["log-level"], { otherwise: "info", timestamps: true });
+    const stateDir = stateDirOf(values.state, "server");
+    const store = ServerStore.open({ dir: stateDir, now: Date.now, random: secureRandom });
+    const server = await startServer({
+      hostname: listen.host,
+      port: listen.port,
+      path,
+      store,
+      stateDir,
+      ...decoyDir,
+      allow: values.allow,
+      deny: values.deny,
+      padding: values.padding,
+      drainMs,
+      log,
+    });
+    log.info(`listening on ${formatHostPort(server)}`, { state: stateDir });
+    tellHowToInvite(store, log);
+    await untilDrained(server, log, values.drain);
+    return undefined;
+  },
+});
+
+function parsePath(text: string, label: string): string {
+  // The same characters that a URL's path keeps as they are: anything else would never match a request.
+  if (text.startsWith("/") && URL.parse(text, "ws://host")?.pathname === text) return text;
+  throw new UsageError(
+    `${label}: ${JSON.stringify(text)} is not a path`,
+    "write what follows the host: / or /chat",
+  );
+}
+
+function parseDecoy(text: string, label: string): string {
+  const dir = resolve(text);
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true) return dir;
+  throw new UsageError(
+    `${label}: ${JSON.stringify(text)} is not a directory`,
+    "name the directory of a static web site",
+  );
+}
+
+function tellHowToInvite(store: ServerStore, log: Log): void {
+  if (store.clients().length > 0 || store.invites().length > 0) return;
+  log.info("no client can connect yet; let one in with: rvpn invite NAME --url wss://YOUR-HOST/");
+}
+
+/** Waits for the first signal and for what it starts. The second one needs no code: it has its default effect. */
+async function untilDrained(server: RunningServer, log: Log, drain: string): Promise<void> {
+  const { promise, resolve: onSignal } = Promise.withResolvers<NodeJS.Signals>();
+  onStopSignal(onSignal);
+  const signal = await promise;
+  log.info(`${signal}: draining for up to ${drain}; a second signal ends the server at once`);
+  await server.stop();
+  log.info("stopped");
+}

@@ -1,0 +1,48 @@
+import type { ClientStatus } from "../../client/client.ts";
+import { ExitCode, UsageError } from "../../runtime/errors.ts";
+import { command, logLevelFlag } from "../command.ts";
+import { clientStateFlag, jsonFlag, stateDirOf, timerOf } from "../options.ts";
+import { formatTable, printJson, printResult } from "../output.ts";
+import { askStatus, awaitLink } from "../running-client.ts";
+
+const args = {
+  state: clientStateFlag,
+  json: jsonFlag,
+  wait: { type: "string", valueHint: "DURATION", description: "wait up to this long until the link is up" },
+  "log-level": logLevelFlag,
+} as const;
+
+export default command({
+  args,
+  notes: `Exit code 0 if a client runs (with --wait: if its link is up), else 3; --json then prints {"running":false}.`,
+  async run({ values, nameOf }) {
+    const stateDir = stateDirOf(values.state, "client");
+    const waitMs = values.wait === undefined ? undefined : timerOf(values.wait, nameOf("wait"));
+    const status = await (waitMs === undefined ? askStatus(stateDir) : awaitLink(stateDir, waitMs));
+    if (status === undefined && !values.json) throw notRunning(stateDir);
+    if (values.json) await printJson(status ?? { running: false });
+    else if (status !== undefined) await printResult(describe(status));
+    const isGood = status !== undefined && (waitMs === undefined || status.link === "up");
+    return isGood ? ExitCode.ok : ExitCode.unreachable;
+  },
+});
+
+function notRunning(stateDir: string): UsageError {
+  return new UsageError(`no client is running in ${stateDir}`, "start one with: rvpn client --proxy 1080", {
+    exitCode: ExitCode.unreachable,
+  });
+}
+
+function describe(status: ClientStatus): string {
+  const rtt = status.rttMs === undefined ? "" : `, round trip ${Math.round(status.rttMs)} ms`;
+  const rows = [
+    ["proxy", status.proxy],
+    ["server", status.server],
+    ["link", `${status.link} since ${status.since}${rtt}`],
+    ...(status.lastReason === undefined ? [] : [["last problem", status.lastReason]]),
+    ["reconnects", String(status.reconnects)],
+    ["streams", String(status.streams)],
+    ["bytes", `${status.bytesUp} up, ${status.bytesDown} down`],
+  ];
+  return formatTable(["running", `pid ${status.pid}`], rows);
+}

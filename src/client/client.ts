@@ -1,0 +1,185 @@
+import type { PaddingPolicy, Refusal, Suite } from "../proto/index.ts";
+import { type ControlRequest, type ControlServer, type Json, serveControl } from "../runtime/control.ts";
+import { UsageError } from "../runtime/errors.ts";
+import type { Log } from "../runtime/log.ts";
+import { secureRandom } from "../runtime/random.ts";
+import { Keeper, type LinkState } from "./keeper.ts";
+import type { ProxyCredentials } from "./proxy/negotiation.ts";
+import { ProxyListener } from "./proxy-listener.ts";
+import type { ClientStore, KnownServer } from "./store.ts";
+
+export interface ClientOptions {
+  readonly server: KnownServer;
+  readonly store: ClientStore;
+  readonly stateDir: string;
+  readonly hostname: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly credentials?: ProxyCredentials;
+  /** PEM text of an authority to trust beside the system's. */
+  readonly ca?: string;
+  /** The one suite to use; by default the server's first that we like. */
+  readonly suite?: Suite;
+  readonly padding: PaddingPolicy;
+  readonly optimistic: boolean;
+  /** How long a request waits for a link, in ms. */
+  readonly waitMs: number;
+  readonly log: Log;
+}
+
+export type ClientEnd =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "wrongServer" }
+  | { readonly kind: "failed"; readonly error: Error };
+
+/** What `rvpn status` shows. A type, not an interface, so that it is known to be JSON. */
+export type ClientStatus = {
+  readonly running: true;
+  readonly pid: number;
+  readonly proxy: string;
+  readonly server: string;
+  readonly link: LinkState;
+  /** When the link came up or was lost, ISO 8601. */
+  readonly since: string;
+  readonly rttMs?: number;
+  readonly reconnects: number;
+  readonly lastReason?: string;
+  readonly streams: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+};
+
+export interface RunningClient {
+  readonly hostname: string;
+  readonly port: number;
+  /** Resolves with the first Accept. */
+  readonly firstLink: Promise<void>;
+  /** Never rejects. */
+  readonly finished: Promise<ClientEnd>;
+  /** Why the last dial or link failed, one sentence. */
+  lastProblem(): string | undefined;
+  status(): ClientStatus;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a client: the proxy port listens at once, requests wait for the link.
+ * @throws UsageError when the port is taken or a client already runs in this directory
+ */
+export async function startClient(options: ClientOptions): Promise<RunningClient> {
+  const client = new RvpnClient(options);
+  await client.start();
+  return client;
+}
+
+class RvpnClient implements RunningClient {
+  readonly #options: ClientOptions;
+  readonly #keeper: Keeper;
+  readonly #firstLink = Promise.withResolvers<void>();
+  readonly #finished = Promise.withResolvers<ClientEnd>();
+  #proxy: ProxyListener | undefined;
+  #control: ControlServer | undefined;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    const { store, server, padding, suite, ca, log } = options;
+    this.#keeper = new Keeper({
+      server: () => store.server ?? server,
+      identity: store.identity,
+      random: secureRandom,
+      padding,
+      suites: suite === undefined ? ["aes-256-gcm", "chacha20-poly1305"] : [suite],
+      log,
+      onAccepted: () => this.#accepted(),
+      onGateKey: (key) => store.replaceGateKey(key),
+      onEnd: (end) => void this.#end(end),
+      ...(ca === undefined ? {} : { ca }),
+    });
+  }
+
+  get hostname(): string {
+    return this.#options.hostname;
+  }
+
+  get port(): number {
+    return this.#proxy?.port ?? this.#options.port;
+  }
+
+  get firstLink(): Promise<void> {
+    return this.#firstLink.promise;
+  }
+
+  get finished(): Promise<ClientEnd> {
+    return this.#finished.promise;
+  }
+
+  async start(): Promise<void> {
+    const { stateDir, hostname, port, credentials, optimistic, waitMs, log } = this.#options;
+    this.#control = await serveControl(stateDir, (request) => this.#answer(request));
+    try {
+      this.#proxy = new ProxyListener(hostname, port, {
+        keeper: this.#keeper,
+        optimistic,
+        waitMs,
+        onReject: (reason) => log.debug("request rejected", { reason }),
+        ...(credentials === undefined ? {} : { credentials }),
+      });
+    } catch (error) {
+      this.#control.close();
+      throw error;
+    }
+    this.#keeper.start();
+  }
+
+  #accepted(): void {
+    if (this.#options.store.server?.joined === false) this.#options.store.markJoined();
+    this.#firstLink.resolve();
+  }
+
+  #answer(request: ControlRequest): Json {
+    switch (request.op) {
+      case "status":
+        return this.status();
+      case "stop":
+        setTimeout(() => void this.stop(), 0);
+        return { stopping: true, pid: process.pid };
+      default:
+        throw new UsageError(`a client does not know "${request.op}"`, "ask for status or stop");
+    }
+  }
+
+  lastProblem(): string | undefined {
+    return this.#keeper.lastProblem;
+  }
+
+  status(): ClientStatus {
+    const { driver, state, linkSince, links, lastProblem } = this.#keeper;
+    const { rttMs } = driver.tunnel.stats();
+    return {
+      running: true,
+      pid: process.pid,
+      proxy: `${this.hostname}:${this.port}`,
+      server: (this.#options.store.server ?? this.#options.server).url,
+      link: state,
+      since: new Date(linkSince).toISOString(),
+      reconnects: Math.max(links - 1, 0),
+      streams: driver.streamCount,
+      bytesUp: driver.bytesOut,
+      bytesDown: driver.bytesIn,
+      ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 100) / 100 }),
+      ...(lastProblem === undefined ? {} : { lastReason: lastProblem }),
+    };
+  }
+
+  stop(): Promise<void> {
+    return this.#end({ kind: "stopped" });
+  }
+
+  async #end(end: ClientEnd): Promise<void> {
+    this.#keeper.stop();
+    this.#proxy?.close();
+    this.#control?.close();
+    this.#finished.resolve(end);
+  }
+}

@@ -1,0 +1,171 @@
+import type { Socket } from "bun";
+import { Relay } from "../runtime/relay.ts";
+import type { TunnelStream } from "../runtime/tunnel-driver.ts";
+import type { Keeper } from "./keeper.ts";
+import {
+  type ConnectResult,
+  type ConnectStep,
+  createNegotiation,
+  type Negotiation,
+  type ProxyCredentials,
+} from "./proxy/negotiation.ts";
+
+export interface ProxyOptions {
+  readonly keeper: Keeper;
+  readonly credentials?: ProxyCredentials;
+  /** Say "connected" before the far side is: saves a round trip, costs exact errors. */
+  readonly optimistic: boolean;
+  /** How long a request waits for a link, in ms. */
+  readonly waitMs: number;
+  /** A request is refused because of the application: its protocol, its password. */
+  readonly onReject: (reason: string) => void;
+}
+
+type ProxySocket = Socket<ProxyConnection | undefined>;
+
+type Stage =
+  | { readonly kind: "negotiating"; readonly negotiation: Negotiation; readonly deadline: Timer }
+  | { readonly kind: "relaying"; readonly relay: Relay; readonly step: ConnectStep }
+  | { readonly kind: "over" };
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** An application that has not said in this time where it wants to go never will. */
+const NEGOTIATION_DEADLINE_MS = 30_000;
+/** How long a refused application may take to read why, before the socket is closed under it. */
+const LINGER_MS = 2_000;
+
+/**
+ * One connection to the proxy port: reads the request, opens a stream for it, then relays (step 1 of the journey in
+ * docs/ARCHITECTURE.md).
+ */
+export class ProxyConnection {
+  readonly #socket: ProxySocket;
+  readonly #options: ProxyOptions;
+  #stage: Stage;
+
+  constructor(socket: ProxySocket, options: ProxyOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    const { credentials } = options;
+    const negotiation = createNegotiation(credentials === undefined ? {} : { credentials });
+    const deadline = setTimeout(() => this.#closeGently(), NEGOTIATION_DEADLINE_MS);
+    this.#stage = { kind: "negotiating", negotiation, deadline };
+  }
+
+  get relay(): Relay | undefined {
+    return this.#stage.kind === "relaying" ? this.#stage.relay : undefined;
+  }
+
+  data(bytes: Uint8Array): void {
+    switch (this.#stage.kind) {
+      case "negotiating":
+        return this.#negotiate(this.#stage.negotiation, bytes);
+      case "relaying":
+        return this.#upload(this.#stage, bytes);
+      case "over":
+        return;
+    }
+  }
+
+  drain(): void {
+    this.relay?.socketDrain();
+  }
+
+  end(): void {
+    if (this.#stage.kind === "relaying") this.#stage.relay.socketEnd();
+    else this.#close();
+  }
+
+  closed(error?: Error): void {
+    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
+    this.relay?.socketClose(error);
+    this.#stage = { kind: "over" };
+  }
+
+  #negotiate(negotiation: Negotiation, bytes: Uint8Array): void {
+    const step = negotiation.push(bytes);
+    switch (step.kind) {
+      case "more":
+        if (step.reply.length > 0) this.#socket.write(step.reply);
+        return;
+      case "reject":
+        this.#options.onReject(step.reason);
+        return this.#answerAndClose(step.reply);
+      case "connect":
+        return this.#connect(step);
+    }
+  }
+
+  #connect(step: ConnectStep): void {
+    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
+    const { keeper, optimistic, waitMs } = this.#options;
+    const release = keeper.wait();
+    let answered = false;
+    const relay: Relay = new Relay({
+      onResponse: (result) => {
+        answered = true;
+        this.#answer(relay, step, result);
+      },
+      onDone: () => {
+        release();
+        clearTimeout(patience);
+      },
+    });
+    this.#stage = { kind: "relaying", relay, step };
+    relay.connect(this.#socket);
+    const patience = setTimeout(() => {
+      if (!answered && keeper.state !== "up") this.#giveUp(relay, stream, step);
+    }, waitMs);
+    const stream = keeper.open(step.destination, relay);
+    if (stream === undefined) return this.#answer(relay, step, "overloaded");
+    relay.join(stream);
+    if (optimistic) relay.inject(step.answer("connected"));
+    if (step.early.length > 0) relay.socketData(step.early);
+  }
+
+  #giveUp(relay: Relay, stream: TunnelStream | undefined, step: ConnectStep): void {
+    stream?.reset("cancelled");
+    this.#answer(relay, step, "noTunnel");
+  }
+
+  #answer(relay: Relay, step: ConnectStep, result: ConnectResult): void {
+    const { optimistic } = this.#options;
+    if (result === "connected") {
+      if (!optimistic) relay.inject(step.answer(result));
+      return;
+    }
+    relay.release();
+    if (!optimistic) return this.#answerAndClose(step.answer(result));
+    this.#stage = { kind: "over" };
+    this.#socket.terminate();
+  }
+
+  #upload({ relay, step }: { relay: Relay; step: ConnectStep }, bytes: Uint8Array): void {
+    if (step.upload === undefined) return relay.socketData(bytes);
+    const { forward, fault } = step.upload.push(bytes);
+    if (forward.length > 0) relay.socketData(forward);
+    if (fault === undefined) return;
+    this.#options.onReject(fault);
+    relay.abort("connection");
+  }
+
+  #answerAndClose(reply: Uint8Array): void {
+    if (reply.length > 0) this.#socket.write(reply);
+    this.#closeGently();
+  }
+
+  // Closing a socket that has unread input makes the kernel reset it, and the answer is lost before it is read.
+  #closeGently(): void {
+    this.#stage = { kind: "over" };
+    this.#socket.shutdown();
+    const linger = setTimeout(() => this.#socket.end(), LINGER_MS);
+    linger.unref();
+  }
+
+  #close(): void {
+    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
+    this.#stage = { kind: "over" };
+    this.#socket.end();
+  }
+}

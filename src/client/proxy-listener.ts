@@ -1,0 +1,93 @@
+import type { TCPSocketListener } from "bun";
+import { LIMITS } from "../proto/index.ts";
+import { ExitCode, systemCode, UsageError } from "../runtime/errors.ts";
+import { ProxyConnection, type ProxyOptions } from "./proxy-connection.ts";
+
+const SWEEP_MS = 60_000;
+
+/** The local proxy port. */
+export class ProxyListener {
+  readonly #listener: TCPSocketListener<ProxyConnection | undefined>;
+  readonly #connections = new Set<ProxyConnection>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+
+  /** Listens at once; port 0 takes any free one. @throws UsageError when the port is taken */
+  constructor(hostname: string, port: number, options: ProxyOptions) {
+    this.#listener = this.#listen(hostname, port, options);
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    this.#listener.stop(true);
+  }
+
+  #listen(
+    hostname: string,
+    port: number,
+    options: ProxyOptions,
+  ): TCPSocketListener<ProxyConnection | undefined> {
+    const connections = this.#connections;
+    try {
+      return Bun.listen<ProxyConnection | undefined>({
+        hostname,
+        port,
+        allowHalfOpen: true,
+        data: undefined,
+        socket: {
+          binaryType: "uint8array",
+          open(socket) {
+            socket.data = new ProxyConnection(socket, options);
+            connections.add(socket.data);
+          },
+          data: (socket, bytes) => socket.data?.data(bytes),
+          drain: (socket) => socket.data?.drain(),
+          end: (socket) => socket.data?.end(),
+          close(socket, error) {
+            if (socket.data === undefined) return;
+            connections.delete(socket.data);
+            socket.data.closed(error ?? undefined);
+          },
+          error: (socket, error) => socket.data?.closed(error),
+        },
+      });
+    } catch (error) {
+      throw listenError(hostname, port, error);
+    }
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const { relay } of this.#connections) {
+      const since = relay?.halfClosedSince;
+      if (since !== undefined && now - since > LIMITS.halfClosedIdleMs) relay?.abort("idle");
+    }
+  }
+}
+
+function listenError(hostname: string, port: number, cause: unknown): unknown {
+  switch (systemCode(cause)) {
+    case "EADDRINUSE":
+      return new UsageError(
+        `port ${port} on ${hostname} is taken`,
+        "give another --proxy, or 0 for any free port",
+        {
+          exitCode: ExitCode.portTaken,
+          cause,
+        },
+      );
+    case "EACCES":
+    case "EADDRNOTAVAIL":
+      return new UsageError(
+        `cannot listen on ${hostname}:${port}`,
+        "give an address of this machine in --proxy",
+        { cause },
+      );
+    default:
+      return cause;
+  }
+}

@@ -1,0 +1,101 @@
+import { unreachable } from "../../proto/index.ts";
+import { concat, EMPTY } from "./bytes.ts";
+import { basicMatches } from "./credentials.ts";
+import { type Framing, framingOf, uploadFilter } from "./http-body.ts";
+import { asksForWebSocket, forwardedHead } from "./http-forward.ts";
+import { HeadReader, type RequestHead, valuesOf } from "./http-head.ts";
+import { CONNECT_ESTABLISHED, dialRefusal, errorReply, HttpRefusal } from "./http-reply.ts";
+import { type AbsoluteTarget, type Authority, parseTarget } from "./http-target.ts";
+import type { ConnectStep, Negotiation, NegotiationStep, ProxyCredentials } from "./negotiation.ts";
+
+/** HTTP/1.0 and 1.1 (RFC 9112): CONNECT, and requests for absolute http:// URLs. One request per connection. */
+export class HttpNegotiation implements Negotiation {
+  readonly #credentials: ProxyCredentials | undefined;
+  readonly #reader = new HeadReader();
+
+  constructor(credentials: ProxyCredentials | undefined) {
+    this.#credentials = credentials;
+  }
+
+  push(bytes: Uint8Array): NegotiationStep {
+    const step = this.#reader.push(bytes);
+    switch (step.kind) {
+      case "more":
+        return { kind: "more", reply: EMPTY };
+      case "refused":
+        return reject(step.refusal, undefined);
+      case "head": {
+        const outcome = serve(step.head, step.rest, this.#credentials);
+        return outcome instanceof HttpRefusal ? reject(outcome, step.head.method) : outcome;
+      }
+      default:
+        return unreachable(step);
+    }
+  }
+}
+
+type Credentials = ProxyCredentials | undefined;
+
+function serve(head: RequestHead, rest: Uint8Array, credentials: Credentials): ConnectStep | HttpRefusal {
+  // RFC 9112 section 3.2 refuses a missing Host too. It is missing in simple tools' CONNECTs, and nobody reads it.
+  if (valuesOf(head, "host").length > 1) return new HttpRefusal(400, "more than one Host");
+  const target = parseTarget(head);
+  if (target instanceof HttpRefusal) return target;
+  const unauthorised = authorise(head, credentials);
+  if (unauthorised !== undefined) return unauthorised;
+  const framing = framingOf(head);
+  if (framing instanceof HttpRefusal) return framing;
+  switch (target.kind) {
+    case "connect":
+      return tunnel(target.authority, framing, rest);
+    case "absolute":
+      return forward(head, target, framing, rest);
+    default:
+      return unreachable(target);
+  }
+}
+
+function tunnel(authority: Authority, framing: Framing, rest: Uint8Array): ConnectStep | HttpRefusal {
+  // RFC 9110 section 9.3.6: what follows a CONNECT is the tunnel, never a body.
+  if (framing.kind !== "none") return new HttpRefusal(400, "CONNECT with a body");
+  return {
+    kind: "connect",
+    protocol: "connect",
+    destination: authority.destination,
+    early: rest,
+    answer: (result) =>
+      result === "connected"
+        ? CONNECT_ESTABLISHED
+        : errorReply(dialRefusal(result, authority.text), "CONNECT"),
+  };
+}
+
+function forward(head: RequestHead, target: AbsoluteTarget, framing: Framing, rest: Uint8Array): ConnectStep {
+  const upgrade = asksForWebSocket(head, framing);
+  const upload = upgrade ? undefined : uploadFilter(framing);
+  const body = upload === undefined ? rest : upload.push(rest).forward;
+  const { destination, text } = target.authority;
+  return {
+    kind: "connect",
+    protocol: "http",
+    destination,
+    early: concat(forwardedHead(head, target, upgrade), body),
+    ...(upload === undefined ? {} : { upload }),
+    answer: (result) => (result === "connected" ? EMPTY : errorReply(dialRefusal(result, text), head.method)),
+  };
+}
+
+function authorise(head: RequestHead, credentials: Credentials): HttpRefusal | undefined {
+  if (credentials === undefined) return undefined;
+  const [given, ...more] = valuesOf(head, "proxy-authorization");
+  const matches = given !== undefined && more.length === 0 && basicMatches(credentials, given);
+  return matches ? undefined : new HttpRefusal(407, "the proxy's user and password are required");
+}
+
+function reject(refusal: HttpRefusal, method: string | undefined): NegotiationStep {
+  return {
+    kind: "reject",
+    reply: errorReply(refusal, method),
+    reason: `${refusal.status} ${refusal.sentence}`,
+  };
+}

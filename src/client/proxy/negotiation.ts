@@ -1,0 +1,87 @@
+import { assert, type Destination, type DialResult } from "../../proto/index.ts";
+import { EMPTY } from "./bytes.ts";
+import { HttpNegotiation } from "./http-negotiation.ts";
+import { Socks4Negotiation } from "./socks4.ts";
+import { Socks5Negotiation } from "./socks5.ts";
+
+/** What an application must show to use the proxy. At most 255 bytes of UTF-8 each (RFC 1929); no colon in `user`. */
+export interface ProxyCredentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/**
+ * Reads the request of one accepted connection, whatever its protocol. The steps depend on the bytes alone, not on how
+ * they were cut. After `connect` or `reject` it must not be used again. Views of pushed bytes are handed back.
+ */
+export interface Negotiation {
+  push(bytes: Uint8Array): NegotiationStep;
+}
+
+export type NegotiationStep =
+  | { readonly kind: "more"; readonly reply: Uint8Array }
+  | ConnectStep
+  | { readonly kind: "reject"; readonly reply: Uint8Array; readonly reason: string };
+
+export type ProxyProtocol = "socks5" | "socks4" | "connect" | "http";
+
+export interface ConnectStep {
+  readonly kind: "connect";
+  readonly destination: Destination;
+  readonly protocol: ProxyProtocol;
+  /** For the far side, once connected: what arrived behind the request; for plain HTTP the rewritten request so far. */
+  readonly early: Uint8Array;
+  /** Only for plain HTTP: everything the application sends from now on goes through it. Without it, bytes go as they are. */
+  readonly upload?: UploadFilter;
+  /** What to write to the application once the result is known. Unless it is `connected`, close after it. */
+  answer(result: ConnectResult): Uint8Array;
+}
+
+/** What the far server said, or `noTunnel`: no link came up while the request waited. */
+export type ConnectResult = DialResult | "noTunnel";
+
+/**
+ * Cuts off what follows a plain HTTP request's body: the next request may be for another origin, and this one must not
+ * read it. Counts bytes, keeps none.
+ */
+export interface UploadFilter {
+  push(bytes: Uint8Array): UploadStep;
+}
+
+export interface UploadStep {
+  readonly forward: Uint8Array;
+  /** The body is complete (or broken); later bytes are dropped. No FIN for the origin: some take it for an abort. */
+  readonly done: boolean;
+  /** The body's framing is broken: reset both sides. Given again by every later push, an empty one included. */
+  readonly fault?: string;
+}
+
+const SOCKS4_VERSION = 4;
+const SOCKS5_VERSION = 5;
+/** What a method can start with (RFC 9110 section 5.6.2, tchar). */
+const TOKEN_START = /[!#$%&'*+\-.^_`|~0-9a-z]/i;
+
+/** Tells the protocols apart by the first byte and hands the connection to the parser of that one. */
+export function createNegotiation(options: { credentials?: ProxyCredentials }): Negotiation {
+  let parser: Negotiation | undefined;
+  let ended = false;
+  return {
+    push(bytes) {
+      assert(!ended, "a negotiation ends with its first connect or reject");
+      const [first] = bytes;
+      if (first === undefined) return { kind: "more", reply: EMPTY };
+      parser ??= parserFor(first, options.credentials);
+      const step = parser.push(bytes);
+      ended = step.kind !== "more";
+      return step;
+    },
+  };
+}
+
+function parserFor(first: number, credentials: ProxyCredentials | undefined): Negotiation {
+  if (first === SOCKS5_VERSION) return new Socks5Negotiation(credentials);
+  if (first === SOCKS4_VERSION) return new Socks4Negotiation(credentials);
+  if (TOKEN_START.test(String.fromCharCode(first))) return new HttpNegotiation(credentials);
+  const reason = `first byte 0x${first.toString(16).padStart(2, "0")} starts neither SOCKS nor HTTP`;
+  return { push: () => ({ kind: "reject", reply: EMPTY, reason }) };
+}

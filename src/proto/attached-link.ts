@@ -1,0 +1,52 @@
+import type { Frame, ResumeEntry } from "./frames.ts";
+import type { Link } from "./link.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { Stream } from "./stream.ts";
+
+/**
+ * How far a link is on its way into the tunnel. `hello`: the client waits for Accept and may send only a little.
+ * `listing`: the peer's resume entries are still arriving. `open`: streams flow.
+ */
+export type AttachPhase =
+  | { readonly kind: "hello"; earlyBytes: number; earlyStreams: number }
+  | { readonly kind: "listing"; missing: number; readonly entries: Map<number, ResumeEntry> }
+  | { readonly kind: "open" };
+
+/** A link in its tunnel, with everything that waits to go out on it. */
+export class AttachedLink {
+  readonly link: Link;
+  readonly scheduler = new Scheduler();
+  phase: AttachPhase;
+  /** Frames to send as they are, in order: Hello, Resume, Accept, GateKey, Pong … */
+  readonly frames: Frame[] = [];
+  /** Streams whose head (ProxyConnect, ProxyResponse) is to be sent, in order. */
+  readonly heads: Stream[] = [];
+  /** Streams whose credit is to be restated; `updatesSoon` says that it cannot wait for another packet. */
+  readonly updates = new Set<Stream>();
+  updatesSoon = false;
+  /** Streams whose RESET is to be sent. */
+  readonly resets = new Set<Stream>();
+  /** Streams whose RESET is to be acknowledged. */
+  readonly resetAcks = new Set<number>();
+  /** Streams first sent in the `hello` phase: the peer's resume list cannot know them. */
+  readonly early = new Set<Stream>();
+  /** Set for the packet that carries Hello: extra bytes of padding. */
+  helloPadding = 0;
+  suspected = false;
+
+  constructor(link: Link, phase: AttachPhase) {
+    this.link = link;
+    this.phase = phase;
+  }
+
+  /** Control frames that should go out without waiting for data. */
+  get hasUrgent(): boolean {
+    return (
+      this.frames.length > 0 ||
+      this.resets.size > 0 ||
+      this.resetAcks.size > 0 ||
+      (this.updatesSoon && this.updates.size > 0) ||
+      (this.heads.length > 0 && this.phase.kind !== "listing")
+    );
+  }
+}

@@ -1,0 +1,152 @@
+import { Buffer } from "node:buffer";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hash,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
+import { assert } from "../../assert.ts";
+import { ProtocolError } from "../../errors.ts";
+import { checkLength, wipe } from "../octets.ts";
+import { isStrictEncoding } from "./edwards.ts";
+import { portablePrimitives } from "./portable.ts";
+import {
+  KEY_BYTES,
+  type OpenedParts,
+  type Primitives,
+  type SealedParts,
+  SIGNATURE_BYTES,
+  TAG_BYTES,
+  type X25519KeyPair,
+} from "./types.ts";
+
+// RFC 8410 sections 4 and 7: all of the DER of a key but its 32 bytes. A JWK imports as fast, but would need the secret
+// as a string, which cannot be wiped.
+const PRIVATE_PREFIX = {
+  x25519: Buffer.from("302e020100300506032b656e04220420", "hex"),
+  ed25519: Buffer.from("302e020100300506032b657004220420", "hex"),
+};
+const PUBLIC_PREFIX = {
+  x25519: Buffer.from("302a300506032b656e032100", "hex"),
+  ed25519: Buffer.from("302a300506032b6570032100", "hex"),
+};
+type KeyType = keyof typeof PRIVATE_PREFIX;
+
+const GCM = "aes-256-gcm";
+const ZERO_NONCE = new Uint8Array(12);
+const GCM_OPTIONS = { authTagLength: TAG_BYTES };
+
+function importPrivateKey(type: KeyType, secret: Uint8Array): KeyObject {
+  checkLength(`${type} secret`, secret, KEY_BYTES);
+  const der = Buffer.concat([PRIVATE_PREFIX[type], secret]);
+  const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+  wipe(der);
+  return key;
+}
+
+function importPublicKey(type: KeyType, publicKey: Uint8Array): KeyObject {
+  checkLength(`${type} public key`, publicKey, KEY_BYTES);
+  const der = Buffer.concat([PUBLIC_PREFIX[type], publicKey]);
+  return createPublicKey({ key: der, format: "der", type: "spki" });
+}
+
+function publicBytes(key: KeyObject): Uint8Array {
+  const der = createPublicKey(key).export({ format: "der", type: "spki" });
+  return new Uint8Array(der.subarray(PUBLIC_PREFIX.x25519.length));
+}
+
+class NativeKeyPair implements X25519KeyPair {
+  readonly publicKey: Uint8Array;
+  #key: KeyObject | undefined;
+
+  constructor(secret: Uint8Array) {
+    this.#key = importPrivateKey("x25519", secret);
+    this.publicKey = publicBytes(this.#key);
+  }
+
+  agree(peerPublicKey: Uint8Array): Uint8Array {
+    assert(this.#key !== undefined, "X25519 key pair used after wipe");
+    const publicKey = importPublicKey("x25519", peerPublicKey);
+    try {
+      // BoringSSL's X25519 fails on an all-zero result, so that nothing is left to check here; a test holds it to that.
+      return diffieHellman({ privateKey: this.#key, publicKey });
+    } catch (cause) {
+      throw new ProtocolError("badKey", "X25519 with a point of small order", cause);
+    }
+  }
+
+  /** Drops the reference: BoringSSL overwrites what it frees, when the collector gets to it. */
+  wipe(): void {
+    this.#key = undefined;
+  }
+}
+
+function sealGcm(
+  key: Uint8Array,
+  ad: Uint8Array,
+  frames: Uint8Array,
+  chunk: Uint8Array | undefined,
+): SealedParts {
+  const cipher = createCipheriv(GCM, key, ZERO_NONCE, GCM_OPTIONS).setAAD(ad);
+  const sealedFrames = cipher.update(frames);
+  const sealedChunk = chunk === undefined ? undefined : cipher.update(chunk);
+  cipher.final();
+  return { frames: sealedFrames, chunk: sealedChunk, tag: cipher.getAuthTag() };
+}
+
+function openGcm(key: Uint8Array, ad: Uint8Array, sealed: SealedParts): OpenedParts {
+  const decipher = createDecipheriv(GCM, key, ZERO_NONCE, GCM_OPTIONS).setAAD(ad).setAuthTag(sealed.tag);
+  const frames = decipher.update(sealed.frames);
+  const chunk = sealed.chunk === undefined ? undefined : decipher.update(sealed.chunk);
+  try {
+    decipher.final();
+  } catch (cause) {
+    throw new ProtocolError("badTag", undefined, cause);
+  }
+  return { frames, chunk };
+}
+
+/** BoringSSL, as Bun has it built in. ChaCha20-Poly1305 is noble's: Bun's node:crypto has none. */
+export const nativePrimitives: Primitives = {
+  sha256: (message) => hash("sha256", message, "buffer"),
+  hmac: (key, message) => createHmac("sha256", key).update(message).digest(),
+
+  x25519KeyPair: (secret) => new NativeKeyPair(secret),
+  x25519KeyPairOfSeed(seed) {
+    checkLength("seed", seed, KEY_BYTES);
+    // Not clamped here: X25519 does that itself (RFC 7748 section 5), in the same way as RFC 8032 section 5.1.5.
+    const expanded = createHash("sha512").update(seed).digest();
+    const pair = new NativeKeyPair(expanded.subarray(0, KEY_BYTES));
+    wipe(expanded);
+    return pair;
+  },
+
+  ed25519PublicKey: (seed) => publicBytes(importPrivateKey("ed25519", seed)),
+  ed25519Sign: (seed, message) => sign(null, message, importPrivateKey("ed25519", seed)),
+  ed25519Verify(publicKey, message, signature) {
+    checkLength("publicKey", publicKey, KEY_BYTES);
+    checkLength("signature", signature, SIGNATURE_BYTES);
+    // BoringSSL checks S < L and compares R as bytes, but takes any encoding of the key.
+    if (!isStrictEncoding(publicKey) || !isStrictEncoding(signature.subarray(0, 32))) return false;
+    return verify(null, message, importPublicKey("ed25519", publicKey), signature);
+  },
+
+  sealParts(suite, key, ad, frames, chunk) {
+    checkLength("key", key, KEY_BYTES);
+    if (suite === GCM) return sealGcm(key, ad, frames, chunk);
+    return portablePrimitives.sealParts(suite, key, ad, frames, chunk);
+  },
+  openParts(suite, key, ad, sealed) {
+    checkLength("key", key, KEY_BYTES);
+    checkLength("tag", sealed.tag, TAG_BYTES);
+    if (suite === GCM) return openGcm(key, ad, sealed);
+    return portablePrimitives.openParts(suite, key, ad, sealed);
+  },
+};

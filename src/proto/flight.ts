@@ -1,0 +1,140 @@
+import { LIMITS } from "./limits.ts";
+
+/** What was known when a packet was sent; its acknowledgement turns this into a sample of rate and round trip. */
+export interface FlightRecord {
+  readonly bytes: number;
+  readonly sentAt: number;
+  /** Bytes delivered, and when, as known at sending time. */
+  readonly delivered: number;
+  readonly deliveredAt: number;
+  /** When the first packet of this flight was sent: the sending side's clock of the sample. */
+  readonly firstSentAt: number;
+  /** Nothing more was waiting: the sample says what the application gave, not what the path carries. */
+  readonly appLimited: boolean;
+}
+
+/** Growth by less than this in a round ends the doubling. */
+const STARTUP_GROWTH = 1.25;
+const STARTUP_ROUNDS = 3;
+const STARTUP_GAIN = 2;
+/** Rate samples older than one to two of these are forgotten; long enough to span a pause of the application. */
+const RATE_WINDOW_MS = 1_000;
+/** The shortest round trip is measured anew after this, in case the path has changed. */
+const RTT_WINDOW_MS = 10_000;
+/** Shorter sampling intervals say more about the clock and the scheduler than about the path. */
+const MIN_INTERVAL_MS = 0.5;
+
+/**
+ * Keeps in flight about rate × (shortest round trip + 20 ms), rate and round trip taken from packet acknowledgements
+ * (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later byte back by seconds;
+ * this keeps the queue in the tunnel, where streams can be scheduled.
+ */
+export class Flight {
+  #inFlight = 0;
+  #delivered = 0;
+  #deliveredAt = 0;
+  #firstSentAt = 0;
+  #smoothedRttMs: number | undefined;
+  #rttMinMs: number | undefined;
+  #rttMinAt = 0;
+  #rate = 0;
+  #previousRate = 0;
+  #rateWindowAt = 0;
+  #startup = true;
+  #startupRate = 0;
+  #startupStalls = 0;
+  #roundEnd = 0;
+
+  get inFlightBytes(): number {
+    return this.#inFlight;
+  }
+
+  /** Smoothed round trip in ms, the peer's acknowledgement delay taken off; undefined before the first sample. */
+  get rttMs(): number | undefined {
+    return this.#smoothedRttMs;
+  }
+
+  /** Best recent delivery rate in bytes per ms; 0 before the first sample. */
+  get rate(): number {
+    return Math.max(this.#rate, this.#previousRate);
+  }
+
+  /** Bytes that may be in flight. */
+  get limitBytes(): number {
+    if (this.rate === 0) return LIMITS.initialFlightBytes;
+    const gain = this.#startup ? STARTUP_GAIN : 1;
+    const bytes = gain * this.rate * ((this.#rttMinMs ?? 0) + LIMITS.queueDelayMs);
+    const floor = this.#startup ? LIMITS.initialFlightBytes : LIMITS.minFlightBytes;
+    return Math.min(Math.max(bytes, floor), LIMITS.maxFlightBytes);
+  }
+
+  get freeBytes(): number {
+    return this.limitBytes - this.#inFlight;
+  }
+
+  /** Largest packet that still lets another stream have its turn within 5 ms. */
+  get packetBytes(): number {
+    if (this.rate === 0) return LIMITS.minBodyBytes * 4;
+    const bytes = this.rate * LIMITS.packetTimeMs;
+    return Math.min(Math.max(Math.floor(bytes), LIMITS.minPacketBytes), LIMITS.maxChunkBytes);
+  }
+
+  sent(bytes: number, appLimited: boolean, now: number): FlightRecord {
+    if (this.#inFlight === 0) {
+      this.#firstSentAt = now;
+      this.#deliveredAt = now;
+    }
+    this.#inFlight += bytes;
+    return {
+      bytes,
+      sentAt: now,
+      delivered: this.#delivered,
+      deliveredAt: this.#deliveredAt,
+      firstSentAt: this.#firstSentAt,
+      appLimited,
+    };
+  }
+
+  /** Packets were acknowledged in one frame; `newest` is the last of them, sent latest. */
+  acked(bytes: number, newest: FlightRecord, delayMs: number, now: number): void {
+    this.#inFlight -= bytes;
+    this.#delivered += bytes;
+    this.#deliveredAt = now;
+    this.#sampleRtt(Math.max(now - newest.sentAt - delayMs, 0), now);
+    const ackInterval = now - newest.deliveredAt - delayMs;
+    const interval = Math.max(ackInterval, newest.sentAt - newest.firstSentAt, MIN_INTERVAL_MS);
+    this.#firstSentAt = newest.sentAt;
+    this.#sampleRate((this.#delivered - newest.delivered) / interval, newest.appLimited, now);
+    if (newest.delivered >= this.#roundEnd) this.#endRound();
+  }
+
+  #sampleRtt(rttMs: number, now: number): void {
+    this.#smoothedRttMs =
+      this.#smoothedRttMs === undefined ? rttMs : this.#smoothedRttMs + (rttMs - this.#smoothedRttMs) / 8;
+    if (this.#rttMinMs === undefined || rttMs <= this.#rttMinMs || now - this.#rttMinAt > RTT_WINDOW_MS) {
+      this.#rttMinMs = rttMs;
+      this.#rttMinAt = now;
+    }
+  }
+
+  #sampleRate(rate: number, appLimited: boolean, now: number): void {
+    if (now - this.#rateWindowAt > RATE_WINDOW_MS && !appLimited) {
+      this.#previousRate = this.#rate;
+      this.#rate = 0;
+      this.#rateWindowAt = now;
+    }
+    if (!appLimited || rate > this.rate) this.#rate = Math.max(this.#rate, rate);
+  }
+
+  // One round: everything in flight at its start has been acknowledged.
+  #endRound(): void {
+    this.#roundEnd = this.#delivered + this.#inFlight;
+    if (!this.#startup) return;
+    if (this.rate >= this.#startupRate * STARTUP_GROWTH) {
+      this.#startupRate = this.rate;
+      this.#startupStalls = 0;
+    } else if (++this.#startupStalls >= STARTUP_ROUNDS) {
+      this.#startup = false;
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { assert } from "./assert.ts";
+
+/** Every number of the protocol core that bounds memory, time or work, each with its reason. Bytes and milliseconds. */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  /** One chunk of bulk data in a body message: above 256 KiB a read of 512 KiB gains nothing (measured). */
+  maxChunkBytes: 256 * KiB,
+  /** Below this a second message costs more than the copy into the lead that it saves. */
+  minBodyBytes: 16 * KiB,
+  /** Plaintext frames of one lead: one inline chunk below `minBodyBytes` and room for control frames. */
+  maxFramesBytes: 20 * KiB,
+  /** Smallest packet payload the scheduler makes on a slow path: about one Ethernet frame. */
+  minPacketBytes: 1_400,
+  /** Packets below this are padded under the `padme` policy; above it lengths say little. */
+  paddedBelowBytes: 16 * KiB,
+  /** Smallest padded lead: acknowledgements, pings and keystrokes look alike. */
+  minPaddedBytes: 96,
+
+  /** Credit of a new stream, each way, before any WindowUpdate: covers 100 ms at 20 Mbit/s. */
+  initialWindowBytes: 256 * KiB,
+  /** Largest window of one stream: 1 Gbit/s over 128 ms. */
+  maxWindowBytes: 16 * MiB,
+  /** Sent-not-consumed bytes of one tunnel and direction, beyond each stream's exemption. */
+  poolBytes: 64 * MiB,
+  /** Outstanding bytes of each stream outside the pool, so that a stream moves whatever others hold. */
+  exemptBytes: 8 * KiB,
+  /** Bytes read from local sockets and not yet acknowledged, per tunnel; full: its readers pause. */
+  sendPoolBytes: 64 * MiB,
+  /** Unsent bytes of one stream at which its reader pauses: two reads, so that the next chunk is always at hand. */
+  streamHighWaterBytes: 1 * MiB,
+  /** Unsent bytes at which a paused reader goes on. */
+  streamLowWaterBytes: 512 * KiB,
+
+  /** Streams of one tunnel at once: a page takes 300, a scanner of hosts some thousands. */
+  maxStreams: 16_384,
+  /** Ids above the contiguous ones that a server remembers as seen; larger gaps are no order of ours. */
+  maxSeenGap: 32_768,
+  /** Stream bytes a client may send before Accept. */
+  maxEarlyBytes: 64 * KiB,
+  /** Streams a client may open before Accept. */
+  maxEarlyStreams: 16,
+  /** Entries in one Resume frame: 512 of at most 34 bytes fit into a lead. */
+  maxResumeEntries: 512,
+  /** Control frames of one tunnel waiting to be sent. Above it the peer makes us answer without reading. */
+  maxControlFrames: 65_536,
+
+  /** Acknowledge at least this often, in bytes of stream data. */
+  ackEveryBytes: 512 * KiB,
+  /** … and in time after the first unacknowledged packet. */
+  ackDelayMs: 10,
+  /** In flight before the first rate is known. */
+  initialFlightBytes: 256 * KiB,
+  /** Never less in flight than this: a packet must always be able to go. */
+  minFlightBytes: 16 * KiB,
+  /** Never more in flight than this: beyond it a link only fills kernel buffers. */
+  maxFlightBytes: 64 * MiB,
+  /** Queueing delay that the flight limit allows beyond the shortest round trip. */
+  queueDelayMs: 20,
+  /** A packet takes at most this long at the measured rate, so that another stream's turn comes soon. */
+  packetTimeMs: 5,
+
+  /** Idle time after which a side pings. Jittered by ± 20 %, so that clients do not march in step. */
+  pingIdleMs: 20_000,
+  /** How long a link may be silent after a ping. */
+  pingDeadlineMs: 10_000,
+  /** The same where data waits or a stream has just been opened: a user is watching. */
+  urgentPingDeadlineMs: 3_000,
+  /** A link younger than this is not checked again when a stream opens. */
+  quietLinkMs: 1_000,
+  /** From upgrade to packet 0; a peer that needs longer is not one. */
+  handshakeDeadlineMs: 5_000,
+  /** A link is renewed at this age ± 20 %, whatever its ratchet did. */
+  linkAgeMs: 12 * 3_600_000,
+
+  /** Half-closed streams without progress end after this. */
+  halfClosedIdleMs: 10 * 60_000,
+} as const;
+
+assert(LIMITS.minBodyBytes < LIMITS.maxFramesBytes, "an inline chunk fits into a lead");
+assert(LIMITS.minPacketBytes < LIMITS.minBodyBytes, "the smallest packet is a lead");
+assert(LIMITS.exemptBytes < LIMITS.initialWindowBytes, "a stream's credit covers its exemption");
+assert(LIMITS.maxWindowBytes * 2 <= LIMITS.poolBytes, "one stream cannot take more than half of the pool");
+assert(
+  LIMITS.streamLowWaterBytes >= 2 * LIMITS.maxChunkBytes,
+  "a resumed reader comes before the queue is empty",
+);
+assert(LIMITS.ackDelayMs < LIMITS.queueDelayMs, "acknowledgements come back within the queue they allow");
+assert(LIMITS.minFlightBytes >= LIMITS.minBodyBytes, "the smallest flight holds a packet");
+
+/**
+ * Upper bound of the bytes that one tunnel's buffers hold in this process: what the peer may have sent and our
+ * applications not taken, what our applications gave and the peer not acknowledged, and one read per stream that was
+ * under way when its reader was paused.
+ */
+export function tunnelMemoryBound(streams: number, poolBytes: number): number {
+  const received = poolBytes + streams * LIMITS.exemptBytes;
+  const sending = LIMITS.sendPoolBytes + streams * 2 * LIMITS.maxChunkBytes;
+  return received + sending;
+}

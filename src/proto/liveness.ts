@@ -1,0 +1,74 @@
+import { LIMITS } from "./limits.ts";
+
+/** What silence on a link means so far. Suspect: dial another beside it. Dead: give it up. */
+export type Health = "alive" | "suspect" | "dead";
+
+/**
+ * Decides when to ping and when a link is no longer believed (PROTOCOL.md section 10). Any inbound byte is life; what
+ * differs is how long an answer may take: 10 s on an idle link, 3 s where somebody waits for it.
+ */
+export class Liveness {
+  readonly #pingIdleMs: number;
+  #heardAt: number;
+  #waitingSince: number | undefined;
+  #suspectAt = Number.POSITIVE_INFINITY;
+  #pingWanted = false;
+
+  /** `jitter` in [0, 1) spreads the idle time over ± 20 %. */
+  constructor(now: number, jitter: number) {
+    this.#heardAt = now;
+    this.#pingIdleMs = LIMITS.pingIdleMs * (0.8 + 0.4 * jitter);
+  }
+
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Something arrived from the peer. */
+  heard(now: number): void {
+    this.#heardAt = now;
+    this.#waitingSince = undefined;
+    this.#suspectAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Data went out, or a user waits: an answer is due within the short deadline. */
+  expectSoon(now: number): void {
+    this.#expect(LIMITS.urgentPingDeadlineMs, now);
+  }
+
+  /** A stream opens or the clock jumped: ask at once unless the link has just shown life. */
+  check(now: number): void {
+    if (now - this.#heardAt < LIMITS.quietLinkMs) return;
+    this.#pingWanted ||= this.#waitingSince === undefined;
+    this.expectSoon(now);
+  }
+
+  /** True once for each ping that should be sent now. */
+  takePing(now: number): boolean {
+    const idle = this.#waitingSince === undefined && now - this.#heardAt >= this.#pingIdleMs;
+    if (!idle && !this.#pingWanted) return false;
+    this.#pingWanted = false;
+    this.#expect(idle ? LIMITS.pingDeadlineMs : LIMITS.urgentPingDeadlineMs, now);
+    return true;
+  }
+
+  get pingWanted(): boolean {
+    return this.#pingWanted;
+  }
+
+  health(now: number): Health {
+    if (this.#waitingSince === undefined || now < this.#suspectAt) return "alive";
+    return now - this.#waitingSince >= LIMITS.pingDeadlineMs ? "dead" : "suspect";
+  }
+
+  /** When to look again, in ms on the caller's clock. */
+  nextWake(now: number): number {
+    if (this.#waitingSince === undefined) return this.#heardAt + this.#pingIdleMs;
+    return now < this.#suspectAt ? this.#suspectAt : this.#waitingSince + LIMITS.pingDeadlineMs;
+  }
+
+  #expect(deadlineMs: number, now: number): void {
+    this.#waitingSince ??= now;
+    this.#suspectAt = Math.min(this.#suspectAt, now + deadlineMs);
+  }
+}

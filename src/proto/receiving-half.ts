@@ -1,0 +1,123 @@
+import { ProtocolError } from "./errors.ts";
+import { LIMITS } from "./limits.ts";
+
+/** What an arrived ProxyData frame adds to its stream. */
+export interface Arrival {
+  /** The new bytes: those of the frame without what had arrived before. May be empty. */
+  readonly bytes: Uint8Array;
+  /** The stream's end arrived with it, for the first time. */
+  readonly fin: boolean;
+}
+
+const NOTHING: Arrival = { bytes: new Uint8Array(0), fin: false };
+
+/**
+ * One direction of a stream, as its receiver keeps it: which unit comes next, what the application has taken and what
+ * credit the peer was given. Bytes are handed on at once; only numbers stay here.
+ */
+export class ReceivingHalf {
+  #next = 0;
+  #finUnit: number | undefined;
+  #consumed = 0;
+  #told = 0;
+  #limit: number = LIMITS.initialWindowBytes;
+  #window: number = LIMITS.initialWindowBytes;
+  #drainStartedAt = 0;
+  #drainStartBytes = 0;
+
+  /** The next unit expected. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get consumed(): number {
+    return this.#consumed;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  get ended(): boolean {
+    return this.#finUnit !== undefined && this.#next > this.#finUnit;
+  }
+
+  /** Bytes received that the peer must still believe to be outstanding: what counts against our pool. */
+  get outstandingBytes(): number {
+    return this.#received - this.#told;
+  }
+
+  /** Ended, taken by the application, and the peer told so as far as its pool needs it. */
+  get complete(): boolean {
+    return this.ended && this.#consumed === this.#received && this.outstandingBytes <= LIMITS.exemptBytes;
+  }
+
+  get #received(): number {
+    const units = Math.max(this.#next - 1, 0);
+    return this.#finUnit === undefined ? units : Math.min(units, this.#finUnit - 1);
+  }
+
+  /** Unit 0 arrived. False where it had arrived before. */
+  head(): boolean {
+    if (this.#next > 0) return false;
+    this.#next = 1;
+    return true;
+  }
+
+  /** Bytes and perhaps FIN arrived. Below the expected unit they are trimmed, above it they are an error. */
+  data(firstUnit: number, bytes: Uint8Array, fin: boolean): Arrival {
+    const endUnit = firstUnit + bytes.length;
+    if (firstUnit > this.#next)
+      throw new ProtocolError("unitGap", `unit ${firstUnit}, expected ${this.#next}`);
+    if (this.#finUnit !== undefined && (endUnit > this.#finUnit || (fin && endUnit !== this.#finUnit))) {
+      throw new ProtocolError("dataAfterFin");
+    }
+    if (endUnit - 1 > this.#limit)
+      throw new ProtocolError("streamCredit", `${endUnit - 1} of ${this.#limit} bytes`);
+    const last = fin ? endUnit + 1 : endUnit;
+    if (last <= this.#next) return NOTHING;
+    const fresh = bytes.subarray(Math.min(this.#next - firstUnit, bytes.length));
+    this.#next = last;
+    if (fin) this.#finUnit = endUnit;
+    return { bytes: fresh, fin };
+  }
+
+  /** The application took `count` bytes. */
+  consume(count: number): void {
+    this.#consumed += count;
+    if (this.#consumed > this.#received) throw new RangeError("more bytes taken than arrived");
+  }
+
+  /**
+   * How soon the peer should hear of what was consumed. `soon`: a quarter of the window is used up. `later`: with the
+   * next packet, so that the peer's view of our pool does not stay too high while the stream is quiet.
+   */
+  updateDue(): "soon" | "later" | "no" {
+    const untold = this.#consumed - this.#told;
+    if (untold === 0) return "no";
+    if (!this.ended && untold >= this.#window / 4) return "soon";
+    const drained = this.#consumed === this.#received;
+    return drained && this.outstandingBytes > LIMITS.exemptBytes ? "later" : "no";
+  }
+
+  /**
+   * Settles what the next WindowUpdate says. The window doubles when it was drained within four round trips, so that
+   * it grows to what the path carries, up to `maxWindow`.
+   */
+  update(now: number, rttMs: number, maxWindow: number): { consumed: number; limit: number } {
+    if (this.#consumed - this.#drainStartBytes >= this.#window) {
+      const quick = now - this.#drainStartedAt < 4 * Math.max(rttMs, LIMITS.ackDelayMs);
+      if (quick) this.#window = Math.max(this.#window, Math.min(2 * this.#window, maxWindow));
+      this.#drainStartedAt = now;
+      this.#drainStartBytes = this.#consumed;
+    }
+    this.#told = this.#consumed;
+    this.#limit = Math.max(this.#limit, this.#consumed + this.#window);
+    return { consumed: this.#consumed, limit: this.#limit };
+  }
+
+  /** A new link restates consumption and credit in the resume entry. */
+  restated(): void {
+    this.#told = this.#consumed;
+  }
+}

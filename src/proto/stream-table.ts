@@ -1,0 +1,145 @@
+import { assert } from "./assert.ts";
+import { ProtocolError } from "./errors.ts";
+import { LIMITS } from "./limits.ts";
+import { SeenStreams } from "./seen-streams.ts";
+import { Stream } from "./stream.ts";
+
+export type Role = "client" | "server";
+
+/**
+ * The streams of one tunnel and what they hold together: bytes kept for sending, and the two pools of bytes sent but
+ * not consumed, ours and the peer's. Every change of a half is followed by `settle`, which keeps the sums right.
+ */
+export class StreamTable {
+  readonly #streams = new Map<number, Stream>();
+  readonly #role: Role;
+  #nextId = 0;
+  #seen = new SeenStreams(0);
+  #heldBytes = 0;
+  #peerPoolUsed = 0;
+  #ourPoolUsed = 0;
+
+  /** What the peer takes beyond the streams' exemptions; stated in its Hello or Accept. */
+  peerPoolBytes: number = LIMITS.poolBytes;
+  readonly ourPoolBytes: number;
+
+  constructor(role: Role, ourPoolBytes: number) {
+    this.#role = role;
+    this.ourPoolBytes = ourPoolBytes;
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Bytes kept for sending or sending again. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Bytes the peer sent that our applications have not taken, beyond the exemptions. */
+  get ourPoolUsed(): number {
+    return this.#ourPoolUsed;
+  }
+
+  get ourPoolFree(): number {
+    return Math.max(this.ourPoolBytes - this.#ourPoolUsed, 0);
+  }
+
+  get peerPoolFree(): number {
+    return Math.max(this.peerPoolBytes - this.#peerPoolUsed, 0);
+  }
+
+  get(id: number): Stream | undefined {
+    return this.#streams.get(id);
+  }
+
+  values(): IterableIterator<Stream> {
+    return this.#streams.values();
+  }
+
+  /** Client: a new stream with the next id. */
+  create(): Stream {
+    assert(this.#role === "client", "only the client opens streams");
+    return this.#insert(this.#nextId++);
+  }
+
+  /** Server: the client opened `id`. Undefined where the id was used before. */
+  accept(id: number): Stream | undefined {
+    if (this.#seen.has(id)) return undefined;
+    if (this.#streams.size >= LIMITS.maxStreams) throw new ProtocolError("tooManyStreams");
+    this.#seen.add(id);
+    return this.#insert(id);
+  }
+
+  /** Server: a stream that ended before it was opened here uses up its id all the same. */
+  markSeen(id: number): void {
+    if (!this.#seen.has(id)) this.#seen.add(id);
+  }
+
+  /** Server, for a new tunnel: every lower id is used up. */
+  startAt(base: number): void {
+    this.#seen = new SeenStreams(base);
+  }
+
+  /** Client: the lowest id that the server may not have seen. */
+  base(): number {
+    let base = this.#nextId;
+    for (const stream of this.#streams.values()) if (!stream.sending.known) base = Math.min(base, stream.id);
+    return base;
+  }
+
+  /** The stream a frame names; undefined where it is finished. @throws ProtocolError unknownStream */
+  find(id: number): Stream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) return stream;
+    const used = this.#role === "client" ? id < this.#nextId : this.#seen.has(id);
+    if (!used) throw new ProtocolError("unknownStream", `stream ${id}`);
+    return undefined;
+  }
+
+  /** Bytes that `stream` may send now: its own credit, and its share of the peer's pool. */
+  allowance(stream: Stream): number {
+    const exempt = Math.max(LIMITS.exemptBytes - stream.sending.outstandingBytes, 0);
+    // No stream takes more than is left free (Choudhury and Hahne 1998): paused ones cannot stop the others.
+    const pooled = Math.max(this.peerPoolFree - stream.poolShare, 0);
+    return Math.min(stream.sending.creditBytes, exempt + pooled);
+  }
+
+  /** Runs a change of `stream`'s halves and brings the sums up to date. */
+  settle(stream: Stream, change: () => void): void {
+    const held = stream.sending.heldBytes;
+    change();
+    this.#heldBytes += stream.sending.heldBytes - held;
+    this.#share(stream);
+  }
+
+  /** Checks the pool after bytes arrived. @throws ProtocolError tunnelCredit */
+  checkOurPool(): void {
+    if (this.#ourPoolUsed > this.ourPoolBytes) throw new ProtocolError("tunnelCredit");
+  }
+
+  forget(stream: Stream): void {
+    if (!this.#streams.delete(stream.id)) return;
+    this.#heldBytes -= stream.sending.heldBytes;
+    this.#peerPoolUsed -= stream.poolShare;
+    this.#ourPoolUsed -= stream.ourPoolShare;
+  }
+
+  #insert(id: number): Stream {
+    const stream = new Stream(id);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #share(stream: Stream): void {
+    const theirs = Math.max(stream.sending.outstandingBytes - LIMITS.exemptBytes, 0);
+    this.#peerPoolUsed += theirs - stream.poolShare;
+    stream.poolShare = theirs;
+    // Bytes of a stream that has ended badly are dropped on arrival and hold nothing.
+    const open = stream.phase.kind === "open";
+    const ours = open ? Math.max(stream.receiving.outstandingBytes - LIMITS.exemptBytes, 0) : 0;
+    this.#ourPoolUsed += ours - stream.ourPoolShare;
+    stream.ourPoolShare = ours;
+  }
+}

@@ -1,0 +1,179 @@
+import type { AttachedLink } from "./attached-link.ts";
+import { frameLength } from "./frame-codec.ts";
+import type { Frame } from "./frames.ts";
+import { LIMITS } from "./limits.ts";
+import type { SealedPacket, SentUnits } from "./link.ts";
+import type { Stream } from "./stream.ts";
+import type { TunnelCore } from "./tunnel-core.ts";
+
+/** Room for the header of a ProxyData frame: type, stream, unit, flags and length at their longest. */
+const DATA_HEADER_BYTES = 24;
+/** Control frames fill at most this much of a lead, so that data always finds room beside them. */
+const CONTROL_BYTES = LIMITS.maxFramesBytes - LIMITS.minBodyBytes - DATA_HEADER_BYTES;
+/** Smaller pieces than this are not worth cutting a chunk for; they go with the next packet. */
+const MIN_PIECE_BYTES = 1_024;
+
+/** The packet being put together. */
+class Draft {
+  readonly frames: Frame[] = [];
+  readonly units: SentUnits[] = [];
+  length = 0;
+  body = false;
+
+  add(frame: Frame, limit: number): boolean {
+    const length = frameLength(frame);
+    if (this.length + length > limit) return false;
+    this.frames.push(frame);
+    this.length += length;
+    return true;
+  }
+}
+
+/**
+ * The next packet for `attached`, or undefined when nothing should go now. Order: the link's own frames, resets,
+ * credit, stream heads, then data by the scheduler, as far as the flight has room.
+ */
+export function nextPacket(core: TunnelCore, attached: AttachedLink, now: number): SealedPacket | undefined {
+  const { link } = attached;
+  if (link.liveness.takePing(now)) attached.frames.push({ type: "ping", nonce: 0 });
+  const draft = new Draft();
+  const data = mayCarryData(attached);
+  if (!data && !attached.hasUrgent && !link.ackDue(now)) return undefined;
+  addControl(core, attached, draft, now);
+  if (mayCarryData(attached)) addData(core, attached, draft, now);
+  if (draft.frames.length === 0) return undefined;
+  const appLimited = attached.scheduler.idle;
+  const extraPadding = attached.helloPadding;
+  attached.helloPadding = 0;
+  return link.seal(draft.frames, { body: draft.body, units: draft.units, appLimited, extraPadding }, now);
+}
+
+function mayCarryData({ link, scheduler, phase }: AttachedLink): boolean {
+  if (scheduler.idle || phase.kind === "listing") return false;
+  return scheduler.hasFresh || link.flight.inFlightBytes === 0 || hasFlightRoom(link.flight);
+}
+
+// Waiting for a quarter of a packet keeps packets large where the flight is full and acknowledgements trickle in.
+function hasFlightRoom(flight: { freeBytes: number; packetBytes: number }): boolean {
+  return flight.freeBytes >= flight.packetBytes / 4;
+}
+
+function addControl(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
+  const ack = attached.link.takeAck(now);
+  if (ack !== undefined) draft.add(ack, CONTROL_BYTES);
+  addFrames(attached, draft);
+  if (attached.phase.kind === "hello" && attached.frames.length > 0) return;
+  addResets(attached, draft);
+  addUpdates(core, attached, draft, now);
+  if (attached.phase.kind !== "listing") addHeads(core, attached, draft, now);
+}
+
+function addFrames(attached: AttachedLink, draft: Draft): void {
+  let sent = 0;
+  for (const frame of attached.frames) {
+    // Resume frames are longer than the share of control frames: they may fill a lead of their own.
+    const limit =
+      draft.frames.length === 0 || frame.type === "resume" ? LIMITS.maxFramesBytes : CONTROL_BYTES;
+    if (!draft.add(frame, limit)) break;
+    sent += 1;
+  }
+  attached.frames.splice(0, sent);
+}
+
+function addResets(attached: AttachedLink, draft: Draft): void {
+  for (const stream of attached.resets) {
+    if (stream.phase.kind === "reset") {
+      if (!draft.add({ type: "reset", stream: stream.id, code: stream.phase.code }, CONTROL_BYTES)) return;
+    }
+    attached.resets.delete(stream);
+  }
+  for (const id of attached.resetAcks) {
+    if (!draft.add({ type: "resetAck", stream: id }, CONTROL_BYTES)) return;
+    attached.resetAcks.delete(id);
+  }
+}
+
+function addUpdates(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
+  const rttMs = attached.link.flight.rttMs ?? 0;
+  for (const stream of attached.updates) {
+    if (draft.length + DATA_HEADER_BYTES > CONTROL_BYTES) return;
+    const maxWindow = Math.min(LIMITS.maxWindowBytes, core.streams.ourPoolFree / 2);
+    core.streams.settle(stream, () => {
+      const credit = stream.receiving.update(now, rttMs, maxWindow);
+      draft.add({ type: "windowUpdate", stream: stream.id, ...credit }, CONTROL_BYTES);
+    });
+    attached.updates.delete(stream);
+    core.forgetIfComplete(stream);
+  }
+  attached.updatesSoon = false;
+}
+
+function addHeads(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
+  const { phase, heads } = attached;
+  while (heads[0] !== undefined) {
+    const stream = heads[0];
+    const { head } = stream.sending;
+    if (phase.kind === "hello" && phase.earlyStreams >= LIMITS.maxEarlyStreams) return;
+    if (head !== undefined && !draft.add(head, CONTROL_BYTES)) return;
+    heads.shift();
+    stream.sending.headSent();
+    draft.units.push({ stream: stream.id, end: 1 });
+    if (phase.kind === "hello") {
+      phase.earlyStreams += 1;
+      attached.early.add(stream);
+    }
+    core.wake(stream, now);
+  }
+}
+
+function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
+  const { scheduler, link, phase } = attached;
+  let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, LIMITS.minPacketBytes));
+  while (budget > 0 && !draft.body) {
+    const stream = scheduler.next();
+    if (stream === undefined) return;
+    const allowed = Math.min(core.streams.allowance(stream), earlyAllowance(phase));
+    if (allowed <= 0 && !stream.sending.finIsNext) {
+      park(core, attached, stream);
+      continue;
+    }
+    const sent = addStreamData(core, draft, stream, Math.min(budget, Math.max(allowed, 0)));
+    if (sent === undefined) return;
+    if (phase.kind === "hello") phase.earlyBytes += sent;
+    budget -= sent + DATA_HEADER_BYTES;
+    scheduler.charge(stream, sent, now);
+    if (!stream.hasUnsent) scheduler.remove(stream);
+  }
+}
+
+function earlyAllowance(phase: AttachedLink["phase"]): number {
+  return phase.kind === "hello" ? LIMITS.maxEarlyBytes - phase.earlyBytes : Number.POSITIVE_INFINITY;
+}
+
+// Out of credit: the next WindowUpdate of this stream wakes it, or of any stream where the pool was what it lacked.
+function park(core: TunnelCore, attached: AttachedLink, stream: Stream): void {
+  attached.scheduler.remove(stream);
+  if (stream.sending.creditBytes > 0) core.poolBlocked.add(stream);
+}
+
+/** Adds bytes or FIN of `stream`; undefined when the lead has no room for a worthwhile piece. */
+function addStreamData(core: TunnelCore, draft: Draft, stream: Stream, max: number): number | undefined {
+  const { sending } = stream;
+  const firstUnit = sending.nextUnit;
+  const want = Math.min(max, sending.unsentBytes);
+  let bytes = want > 0 ? sending.peek(want) : new Uint8Array(0);
+  draft.body = bytes.length >= LIMITS.minBodyBytes;
+  if (!draft.body) {
+    const room = LIMITS.maxFramesBytes - DATA_HEADER_BYTES - draft.length;
+    if (room < Math.min(bytes.length, MIN_PIECE_BYTES) || room < 0) return undefined;
+    bytes = bytes.subarray(0, room);
+  }
+  core.streams.settle(stream, () => sending.bytesSent(bytes.length));
+  const fin = sending.finIsNext;
+  if (fin) sending.finSent();
+  const frame: Frame = { type: "proxyData", stream: stream.id, firstUnit, fin, bytes };
+  draft.frames.push(frame);
+  draft.length += frameLength(frame, draft.body);
+  draft.units.push({ stream: stream.id, end: sending.nextUnit });
+  return bytes.length;
+}

@@ -1,0 +1,193 @@
+import type { Socket } from "bun";
+import type { DialResult, ResetCode } from "../proto/index.ts";
+import type { StreamListener, TunnelStream } from "./tunnel-driver.ts";
+
+/** The part of a Bun TCP socket that a relay uses. */
+export type RelaySocket = Pick<
+  Socket<unknown>,
+  "write" | "pause" | "resume" | "shutdown" | "end" | "terminate"
+>;
+
+export interface RelayOptions {
+  /** Client: the far connection stands, or why not. */
+  readonly onResponse?: (result: DialResult) => void;
+  /** The stream broke before there was a socket: nobody waits for the dial any more. */
+  readonly onAbandoned?: () => void;
+  /** Socket and stream need nobody any more. Called once. */
+  readonly onDone?: () => void;
+}
+
+/**
+ * Joins a local TCP socket and a stream (step 2 of the journey in docs/ARCHITECTURE.md): bytes, back-pressure,
+ * half-close and reset, both ways. The owner of the socket calls `socket…` from Bun's handlers; the tunnel calls `on…`.
+ *
+ * Ends map one to one: end of input is FIN; a broken socket is RESET; FIN in is `shutdown()` behind the last byte;
+ * RESET in is `terminate()`. `end()` closes the descriptor even while the peer sends, so it comes only when both
+ * directions are done.
+ */
+export class Relay implements StreamListener {
+  readonly #options: RelayOptions;
+  #socket: RelaySocket | undefined;
+  #stream: TunnelStream | undefined;
+  /** Bytes that the socket has not taken yet, oldest first. */
+  #pending: Uint8Array[] = [];
+  /** How many of them, in front, did not come through the stream. */
+  #injectedBytes = 0;
+  #inputEnded = false;
+  #finArrived = false;
+  #shutDown = false;
+  #done = false;
+  #progressAt = performance.now();
+
+  constructor(options: RelayOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Gives the relay its stream. */
+  join(stream: TunnelStream): void {
+    this.#stream = stream;
+  }
+
+  /** Gives the relay its socket, and the socket what has arrived for it. */
+  connect(socket: RelaySocket): void {
+    this.#socket = socket;
+    this.#flush();
+    if (this.#finArrived && this.#pending.length === 0) this.#shutdown();
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** Ms on performance.now() since which a half-closed relay has moved nothing; undefined while both ways are open. */
+  get halfClosedSince(): number | undefined {
+    return this.#inputEnded !== this.#shutDown ? this.#progressAt : undefined;
+  }
+
+  /** Writes bytes of our own to the socket, before any of the stream's: the answer to a proxy request. */
+  inject(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.#done) return;
+    this.#pending.push(bytes);
+    this.#injectedBytes += bytes.length;
+    this.#flush();
+  }
+
+  /** The socket gave bytes, which the tunnel keeps. */
+  socketData(bytes: Uint8Array): void {
+    if (this.#done || this.#inputEnded) return;
+    this.#progressAt = performance.now();
+    if (this.#stream?.write(bytes) === false) this.#socket?.pause();
+  }
+
+  /** The socket takes bytes again. */
+  socketDrain(): void {
+    if (!this.#done) this.#flush();
+  }
+
+  /** The socket's peer sends no more. */
+  socketEnd(): void {
+    if (this.#done || this.#inputEnded) return;
+    this.#inputEnded = true;
+    this.#stream?.finish();
+    this.#endIfBoth();
+  }
+
+  /** The socket is gone. After our own shutdown the peer's FIN is reported as a close without error. */
+  socketClose(error?: Error): void {
+    if (this.#done) return;
+    if (error === undefined && this.#shutDown) {
+      if (!this.#inputEnded) this.#stream?.finish();
+      return this.#finish();
+    }
+    this.#stream?.reset("connection");
+    this.#finish();
+  }
+
+  onResponse(result: DialResult): void {
+    this.#options.onResponse?.(result);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#done) return;
+    this.#pending.push(bytes);
+    if (this.#pending.length === 1) this.#flush();
+  }
+
+  onFin(): void {
+    this.#finArrived = true;
+    if (this.#pending.length === 0) this.#shutdown();
+  }
+
+  onReset(_code: ResetCode): void {
+    this.#terminate();
+  }
+
+  onWritable(): void {
+    if (!this.#done) this.#socket?.resume();
+  }
+
+  /** Breaks both sides: idle half-closed stream, drain deadline, a dial that failed on the way. */
+  abort(code: ResetCode): void {
+    if (this.#done) return;
+    this.#stream?.reset(code);
+    this.#terminate();
+  }
+
+  /** Lets go of the stream; the socket, if there is one, is its owner's again. */
+  release(): void {
+    if (!this.#done) this.#finish();
+  }
+
+  #flush(): void {
+    if (this.#socket === undefined) return;
+    let taken = 0;
+    while (this.#pending[0] !== undefined) {
+      const bytes = this.#pending[0];
+      // -1: the socket is closed; its close handler follows and cleans up.
+      const count = Math.max(this.#socket.write(bytes), 0);
+      taken += count;
+      if (count < bytes.length) {
+        this.#pending[0] = bytes.subarray(count);
+        break;
+      }
+      this.#pending.shift();
+    }
+    if (taken === 0) return;
+    this.#progressAt = performance.now();
+    this.#count(taken);
+    if (this.#pending.length === 0 && this.#finArrived) this.#shutdown();
+  }
+
+  #count(taken: number): void {
+    const injected = Math.min(taken, this.#injectedBytes);
+    this.#injectedBytes -= injected;
+    if (taken > injected) this.#stream?.consumed(taken - injected);
+  }
+
+  #shutdown(): void {
+    if (this.#shutDown || this.#done || this.#socket === undefined) return;
+    this.#shutDown = true;
+    this.#socket.shutdown();
+    this.#endIfBoth();
+  }
+
+  #endIfBoth(): void {
+    if (!this.#inputEnded || !this.#shutDown) return;
+    this.#finish();
+    this.#socket?.end();
+  }
+
+  #terminate(): void {
+    if (this.#done) return;
+    this.#finish();
+    if (this.#socket === undefined) this.#options.onAbandoned?.();
+    else this.#socket.terminate();
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#pending = [];
+    this.#stream?.release();
+    this.#options.onDone?.();
+  }
+}

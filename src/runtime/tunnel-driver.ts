@@ -1,0 +1,274 @@
+import {
+  type Destination,
+  type DialResult,
+  type Link,
+  ProtocolError,
+  type ResetCode,
+  type Transmit,
+  type Tunnel,
+  type TunnelEvent,
+} from "../proto/index.ts";
+import { messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** What moves a link's messages: a WebSocket of either end. Order is kept; a message is whole or the link is over. */
+export interface Carrier {
+  /** False when the message was not taken: the link is over. */
+  send(message: Uint8Array): boolean;
+  /** Ends the carrier; calling it again does nothing. */
+  close(): void;
+}
+
+/** What the far end of a stream has to say to the application's socket. */
+export interface StreamListener {
+  onResponse(result: DialResult): void;
+  onData(bytes: Uint8Array): void;
+  onFin(): void;
+  onReset(code: ResetCode): void;
+  onWritable(): void;
+}
+
+/** Events that concern links, or streams that nobody here has opened: the keeper's or the server's business. */
+export type DriverEvent = Extract<
+  TunnelEvent,
+  { kind: "connect" | "accepted" | "refused" | "gateKey" | "goAway" | "suspect" }
+>;
+
+export interface DriverOptions {
+  readonly tunnel: Tunnel;
+  readonly log: Log;
+  readonly onEvent: (event: DriverEvent) => void;
+  /** A link is over, for whatever reason; its carrier is closed and the tunnel has been told. */
+  readonly onLinkLost: (link: Link, reason: string) => void;
+}
+
+/** Waits this short are not worth a timer of their own; the clock of timers is no finer. */
+const MIN_TIMER_MS = 1;
+
+/**
+ * Gives a tunnel what it has none of: a clock, a timer, carriers and sockets (step 3 of the journey in
+ * docs/ARCHITECTURE.md). After every input it hands out events and sends what is ready.
+ */
+export class TunnelDriver {
+  readonly tunnel: Tunnel;
+  readonly #log: Log;
+  readonly #onEvent: (event: DriverEvent) => void;
+  readonly #onLinkLost: (link: Link, reason: string) => void;
+  readonly #carriers = new Map<Link, Carrier>();
+  readonly #listeners = new Map<number, StreamListener>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #flushing = false;
+  #flushQueued = false;
+  /** Payload bytes of streams, for status pages. */
+  bytesIn = 0;
+  bytesOut = 0;
+
+  constructor(options: DriverOptions) {
+    this.tunnel = options.tunnel;
+    this.#log = options.log;
+    this.#onEvent = options.onEvent;
+    this.#onLinkLost = options.onLinkLost;
+  }
+
+  get streamCount(): number {
+    return this.#listeners.size;
+  }
+
+  /** Adds a carrier for `link`, which the tunnel was or will now be given. */
+  attach(link: Link, carrier: Carrier): void {
+    this.#carriers.set(link, carrier);
+    this.flush();
+  }
+
+  /** One message arrived on `link`. */
+  receive(link: Link, message: Uint8Array): void {
+    if (!this.#carriers.has(link)) return;
+    this.#guard(link, () => this.tunnel.receive(link, message, performance.now()));
+    this.flush();
+  }
+
+  /** Runs an input that may show the peer's fault; then the link is over, and only the link. */
+  #guard(link: Link, input: () => void): void {
+    try {
+      input();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#log.warn("link closed: the peer broke the protocol", {
+        slot: link.slot,
+        reason: messageOf(error),
+      });
+      this.lose(link, messageOf(error));
+    }
+  }
+
+  /** The link is over: closes its carrier and lets its streams wait for another. */
+  lose(link: Link, reason: string): void {
+    const carrier = this.#carriers.get(link);
+    if (carrier === undefined) return;
+    this.#carriers.delete(link);
+    carrier.close();
+    this.tunnel.detach(link);
+    this.#onLinkLost(link, reason);
+    this.flush();
+  }
+
+  /** Client: opens a stream; undefined when the server takes no more at once. */
+  open(destination: Destination, listener: StreamListener): TunnelStream | undefined {
+    const id = this.tunnel.open(destination, performance.now());
+    if (id === undefined) return undefined;
+    return this.listen(id, listener);
+  }
+
+  /** Connects a stream with the socket that it is for. */
+  listen(id: number, listener: StreamListener): TunnelStream {
+    this.#listeners.set(id, listener);
+    this.queueFlush();
+    return new TunnelStream(this, id);
+  }
+
+  forget(id: number): void {
+    this.#listeners.delete(id);
+  }
+
+  /** Ends every stream and link, for good. */
+  close(code: ResetCode): void {
+    this.tunnel.breakAll(code);
+    this.flush();
+    for (const link of [...this.#carriers.keys()]) this.lose(link, "closed");
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Flushes once after the current callback: what several writes left is sent together. */
+  queueFlush(): void {
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    queueMicrotask(() => {
+      this.#flushQueued = false;
+      this.flush();
+    });
+  }
+
+  /** Hands out events, sends packets, sets the timer. Inputs made by listeners meanwhile are taken up in the loop. */
+  flush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      this.#deliver();
+      for (let packet = this.#next(); packet !== undefined; packet = this.#next()) {
+        this.#send(packet);
+        this.#deliver();
+      }
+    } finally {
+      this.#flushing = false;
+    }
+    this.#arm();
+  }
+
+  #next(): Transmit | undefined {
+    return this.tunnel.pollTransmit(performance.now());
+  }
+
+  #send({ link, lead, body }: Transmit): void {
+    const carrier = this.#carriers.get(link);
+    if (carrier === undefined) return this.tunnel.detach(link);
+    if (carrier.send(lead) && (body === undefined || carrier.send(body))) return;
+    this.lose(link, "the connection took no more");
+  }
+
+  #deliver(): void {
+    for (let event = this.tunnel.pollEvent(); event !== undefined; event = this.tunnel.pollEvent()) {
+      this.#dispatch(event);
+    }
+  }
+
+  #dispatch(event: TunnelEvent): void {
+    switch (event.kind) {
+      case "data":
+        this.bytesIn += event.bytes.length;
+        return this.#listeners.get(event.stream)?.onData(event.bytes);
+      case "writable":
+        return this.#listeners.get(event.stream)?.onWritable();
+      case "fin":
+        return this.#listeners.get(event.stream)?.onFin();
+      case "response":
+        return this.#listeners.get(event.stream)?.onResponse(event.result);
+      case "reset": {
+        const listener = this.#listeners.get(event.stream);
+        this.#listeners.delete(event.stream);
+        return listener?.onReset(event.code);
+      }
+      case "dead": {
+        const link = [...this.#carriers.keys()].find((one) => one.slot === event.slot);
+        if (link !== undefined) this.lose(link, "no sign of life");
+        return;
+      }
+      default:
+        this.#onEvent(event);
+    }
+  }
+
+  #arm(): void {
+    const now = performance.now();
+    const wake = this.tunnel.nextWake(now);
+    if (wake >= this.#timerAt && this.#timerAt > now) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = wake;
+    if (wake === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Number.POSITIVE_INFINITY;
+        this.tunnel.tick(performance.now());
+        this.flush();
+      },
+      Math.max(wake - now, MIN_TIMER_MS),
+    );
+  }
+}
+
+/** One stream as its socket sees it. Calls after the stream's end do nothing. */
+export class TunnelStream {
+  readonly #driver: TunnelDriver;
+  readonly id: number;
+
+  constructor(driver: TunnelDriver, id: number) {
+    this.#driver = driver;
+    this.id = id;
+  }
+
+  /** Server: says how the dial went. */
+  respond(result: DialResult): void {
+    this.#driver.tunnel.respond(this.id, result, performance.now());
+    this.#driver.queueFlush();
+  }
+
+  /** False: pause until `onWritable`. */
+  write(bytes: Uint8Array): boolean {
+    this.#driver.bytesOut += bytes.length;
+    const more = this.#driver.tunnel.write(this.id, bytes, performance.now());
+    this.#driver.queueFlush();
+    return more;
+  }
+
+  finish(): void {
+    this.#driver.tunnel.finish(this.id, performance.now());
+    this.#driver.queueFlush();
+  }
+
+  consumed(count: number): void {
+    this.#driver.tunnel.consumed(this.id, count, performance.now());
+    this.#driver.queueFlush();
+  }
+
+  reset(code: ResetCode): void {
+    this.#driver.tunnel.reset(this.id, code);
+    this.release();
+  }
+
+  /** Nobody listens any more. The tunnel goes on to deliver what was written. */
+  release(): void {
+    this.#driver.forget(this.id);
+    this.#driver.queueFlush();
+  }
+}

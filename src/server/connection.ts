@@ -1,0 +1,140 @@
+import {
+  type KemKeyPair,
+  LIMITS,
+  Link,
+  type PaddingPolicy,
+  ProtocolError,
+  type Random,
+  REFUSALS,
+  type Refusal,
+  ServerHandshake,
+} from "../proto/index.ts";
+import { messageOf } from "../runtime/errors.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Carrier, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import type { TunnelRegistry } from "./registry.ts";
+import type { ServerStore } from "./store.ts";
+
+export interface ConnectionOptions {
+  readonly store: ServerStore;
+  readonly registry: TunnelRegistry;
+  readonly boot: Uint8Array;
+  readonly kem: KemKeyPair;
+  readonly random: Random;
+  readonly padding: PaddingPolicy;
+  readonly log: Log;
+}
+
+/** A client may send 64 KiB before Accept, in packets that it has no reason to make small. */
+const MAX_EARLY_MESSAGES = 64;
+const NO_UNITS = { body: false, units: [], appLimited: true } as const;
+
+/** How far a WebSocket is on its way to being a link. `proving`: the KEM step of its one message is under way. */
+type Stage =
+  | { readonly kind: "fresh"; readonly handshake: ServerHandshake }
+  | { readonly kind: "proving" }
+  | { readonly kind: "linked"; readonly link: Link; readonly driver: TunnelDriver }
+  | { readonly kind: "over" };
+
+/**
+ * One WebSocket of a client, from the bundle to its tunnel. Until packet 0 has opened, which proves the client's key,
+ * nothing is looked up or kept, and every failure looks alike: silence, and a close at the deadline.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  #stage: Stage;
+  #carrier: Carrier | undefined;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: ConnectionOptions) {
+    const { store, boot, kem, random } = options;
+    this.#options = options;
+    const handshake = new ServerHandshake({
+      identity: store.identity,
+      boot,
+      kemPublicKey: kem.publicKey,
+      random,
+      suites: ["aes-256-gcm", "chacha20-poly1305"],
+    });
+    this.#stage = { kind: "fresh", handshake };
+  }
+
+  /** The WebSocket stands: sends the bundle in the same flight. */
+  opened(carrier: Carrier): void {
+    this.#carrier = carrier;
+    this.#deadline = setTimeout(() => this.#end(), LIMITS.handshakeDeadlineMs);
+    if (this.#stage.kind === "fresh") carrier.send(this.#stage.handshake.bundle);
+  }
+
+  /** Messages that arrived during the KEM step: early data behind packet 0. */
+  readonly #early: Uint8Array[] = [];
+
+  message(message: Uint8Array): void {
+    switch (this.#stage.kind) {
+      case "linked":
+        return this.#stage.driver.receive(this.#stage.link, message);
+      case "fresh":
+        void this.#prove(this.#stage.handshake, message);
+        return;
+      case "proving":
+        this.#early.push(message);
+        if (this.#early.length > MAX_EARLY_MESSAGES) this.#end();
+        return;
+      case "over":
+        return;
+    }
+  }
+
+  closed(reason: string): void {
+    clearTimeout(this.#deadline);
+    const stage = this.#stage;
+    this.#stage = { kind: "over" };
+    if (stage.kind === "fresh") stage.handshake.abandon();
+    if (stage.kind === "linked") stage.driver.lose(stage.link, reason);
+  }
+
+  async #prove(handshake: ServerHandshake, message: Uint8Array): Promise<void> {
+    this.#stage = { kind: "proving" };
+    try {
+      const { ciphertext } = handshake.receive(message);
+      const sharedSecret = await this.#options.kem.decapsulate(ciphertext);
+      if (this.#stage.kind !== "proving") return;
+      this.#admit(handshake.finish(sharedSecret, performance.now()));
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // Nothing is said and nothing changes: the deadline closes the connection, as for one that stays silent.
+      this.#options.log.debug("handshake failed", { reason: messageOf(error) });
+      this.#stage = { kind: "over" };
+    }
+  }
+
+  #admit({ clientKey, ratchet, frames: plaintext }: ReturnType<ServerHandshake["finish"]>): void {
+    const { store, registry, padding, random, log } = this.#options;
+    const carrier = this.#carrier;
+    if (carrier === undefined) return this.#end();
+    const now = performance.now();
+    const jitter = (random(1)[0] ?? 0) / 256;
+    const { hello, rest, link } = Link.ofFirstPacket({ ratchet, plaintext, padding, jitter, now });
+    const admission = store.admit(clientKey, hello.join);
+    if (admission.kind === "refused") return this.#refuse(link, carrier, admission.refusal);
+    if (admission.joined) log.info("client joined", { client: admission.name });
+    const taken = registry.take({ name: admission.name, clientKey, link, carrier, hello, rest });
+    if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal);
+    clearTimeout(this.#deadline);
+    this.#stage = { kind: "linked", link, driver: taken.driver };
+    for (const message of this.#early.splice(0)) taken.driver.receive(link, message);
+  }
+
+  // The client is who it says, so it is told; the close follows behind the packet.
+  #refuse(link: Link, carrier: Carrier, refusal: Refusal): void {
+    this.#options.log.info("client refused", { reason: REFUSALS[refusal].sentence });
+    const { lead } = link.seal([{ type: "refuse", refusal }], NO_UNITS, performance.now());
+    carrier.send(lead);
+    this.#end();
+  }
+
+  #end(): void {
+    this.closed("refused");
+    this.#carrier?.close();
+  }
+}

@@ -1,0 +1,33 @@
+import { assert } from "../proto/index.ts";
+
+/** Limits of resolving names. */
+export const RESOLVE_LIMITS = {
+  /** Enough for c-ares to give up on a dead name server (2 to 5 s) and ask the next; half of what a dial may take. */
+  deadlineMs: 5_000,
+  /** Above about 100 at once answers were lost in socket buffers (measured, docs/BUN-NOTES.md); 64 gave 1,500/s. */
+  lookupsAtOnce: 64,
+  /** A page of a browser asks for dozens of names; this is many such pages at once. */
+  waitingLookups: 1_024,
+  /** No real service lists more; a hostile name server may list thousands. */
+  addressesPerName: 64,
+  /** How often a failed look-up may read /etc/resolv.conf again: often enough to follow a network that just came up. */
+  reloadIntervalMs: 5_000,
+} as const;
+
+/** Limits of connecting to destinations. */
+export const DIAL_LIMITS = {
+  /** From the request to a connected socket, names included. Browsers give up later, so they hear the reason. */
+  deadlineMs: 10_000,
+  /** Connection Attempt Delay, the recommended value of RFC 8305 section 5. */
+  staggerMs: 250,
+  /** All of them are tried within 2 s of a dial, and each may hold a descriptor until the deadline. */
+  addressesPerDial: 8,
+  /** Times addressesPerDial this stays below a descriptor limit of 16,384. */
+  pendingDials: 1_024,
+} as const;
+
+assert(RESOLVE_LIMITS.deadlineMs < DIAL_LIMITS.deadlineMs, "a resolved name must leave time to connect");
+assert(
+  DIAL_LIMITS.staggerMs * DIAL_LIMITS.addressesPerDial < DIAL_LIMITS.deadlineMs - RESOLVE_LIMITS.deadlineMs,
+  "every address must get its turn before the deadline",
+);

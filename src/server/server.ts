@@ -1,0 +1,197 @@
+import type { Server, ServerWebSocket } from "bun";
+import { kem, type PaddingPolicy, type Random } from "../proto/index.ts";
+import { type ControlRequest, type Json, serveControl } from "../runtime/control.ts";
+import { ExitCode, systemCode, UsageError } from "../runtime/errors.ts";
+import type { Log } from "../runtime/log.ts";
+import { secureRandom } from "../runtime/random.ts";
+import { handleAdmin } from "./admin.ts";
+import { Connection } from "./connection.ts";
+import { createDialer } from "./dialer.ts";
+import { Gate } from "./gate.ts";
+import { createPolicy } from "./policy.ts";
+import { TunnelRegistry } from "./registry.ts";
+import { systemResolver } from "./resolver.ts";
+import { SERVER_LIMITS } from "./server-limits.ts";
+import { builtInSite, directorySite, type Site } from "./site.ts";
+import type { ServerStore } from "./store.ts";
+import { wsCarrier } from "./ws-carrier.ts";
+
+export interface ServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Path of the WebSocket, beginning with "/". Every other path is the site's. */
+  readonly path: string;
+  readonly store: ServerStore;
+  readonly stateDir: string;
+  readonly decoyDir?: string;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  readonly padding: PaddingPolicy;
+  readonly drainMs: number;
+  readonly log: Log;
+}
+
+export interface RunningServer {
+  readonly hostname: string;
+  readonly port: number;
+  /** Takes nothing new, lets streams finish for the drain time, then ends. Again: ends at once. */
+  stop(): Promise<void>;
+  status(): Json;
+}
+
+interface SocketData {
+  readonly connection: Connection;
+}
+
+/**
+ * Starts a server: gate and site on one port, the control socket beside it.
+ * @throws UsageError when the port is taken, a rule does not parse or a server already runs in this directory
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const server = new RvpnServer(options);
+  await server.start();
+  return server;
+}
+
+class RvpnServer implements RunningServer {
+  readonly #options: ServerOptions;
+  readonly #registry: TunnelRegistry;
+  readonly #gate: Gate;
+  readonly #site: Site;
+  readonly #random: Random = secureRandom;
+  /** Tells clients of this process from those of the one before: their streams are gone. */
+  readonly #boot: Uint8Array = secureRandom(16);
+  #http: Server<SocketData> | undefined;
+  #control: { close(): void } | undefined;
+  #stopping = false;
+  readonly hostname: string;
+
+  constructor(options: ServerOptions) {
+    const { store, path, decoyDir, allow, deny, padding, log } = options;
+    this.#options = options;
+    this.hostname = options.hostname;
+    const policy = createPolicy({ allow, deny });
+    const dialer = createDialer({ policy, resolver: systemResolver, log });
+    const { resumeWindowMs } = SERVER_LIMITS;
+    this.#registry = new TunnelRegistry({ dialer, random: this.#random, padding, log, resumeWindowMs });
+    this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
+    this.#site = decoyDir === undefined ? builtInSite() : directorySite(decoyDir);
+  }
+
+  get port(): number {
+    return this.#http?.port ?? this.#options.port;
+  }
+
+  async start(): Promise<void> {
+    this.#control = await serveControl(this.#options.stateDir, (request) => this.#admin(request));
+    try {
+      this.#http = this.#listen();
+    } catch (error) {
+      this.#registry.close();
+      this.#control.close();
+      throw error;
+    }
+    const { hostname, port } = this;
+    this.#options.log.info("listening", { address: `${hostname}:${port}`, path: this.#options.path });
+  }
+
+  #listen(): Server<SocketData> {
+    const { hostname, port, log } = this.#options;
+    try {
+      return Bun.serve<SocketData>({
+        hostname,
+        port,
+        idleTimeout: SERVER_LIMITS.idleHttpSeconds,
+        fetch: (request, server) => this.#fetch(request, server),
+        error: (error) => {
+          log.error("request failed", { reason: error.message });
+          return new Response(null, { status: 500 });
+        },
+        websocket: {
+          data: undefined as unknown as SocketData, // Bun reads the type from here, never the value.
+          perMessageDeflate: false,
+          backpressureLimit: 0,
+          maxPayloadLength: MAX_MESSAGE_BYTES,
+          // Liveness is the tunnel's: Bun's own pings would only add a pattern.
+          idleTimeout: 0,
+          sendPings: false,
+          open: (ws) => ws.data.connection.opened(wsCarrier(ws)),
+          message: (ws, message) => this.#message(ws, message),
+          close: (ws, code) => ws.data.connection.closed(`the connection closed (${code})`),
+        },
+      });
+    } catch (error) {
+      if (systemCode(error) !== "EADDRINUSE") throw error;
+      throw new UsageError(
+        `port ${port} on ${hostname} is taken`,
+        "stop what listens there or give another --listen",
+        {
+          exitCode: ExitCode.portTaken,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async #fetch(request: Request, server: Server<SocketData>): Promise<Response | undefined> {
+    if (!this.#gate.admits(request) || this.#stopping) return this.#site.respond(request);
+    const { store, padding, log } = this.#options;
+    const pair = await kem.generateKeyPair();
+    const registry = this.#registry;
+    const connection = new Connection({
+      store,
+      registry,
+      boot: this.#boot,
+      kem: pair,
+      random: this.#random,
+      padding,
+      log,
+    });
+    if (server.upgrade(request, { data: { connection } })) return undefined;
+    return this.#site.respond(request);
+  }
+
+  #message(ws: ServerWebSocket<SocketData>, message: string | Buffer): void {
+    if (typeof message === "string") return ws.close();
+    ws.data.connection.message(message);
+  }
+
+  #admin(request: ControlRequest): Json {
+    const { store } = this.#options;
+    if (request.op === "status") return this.status();
+    const before = store.gateKeys()[0];
+    const fallbackUrl = `ws://${this.hostname}:${this.port}${this.#options.path}`;
+    const reply = handleAdmin(store, { fallbackUrl, ...request });
+    if (request.op === "revoke") this.#afterRevoke(before);
+    return reply;
+  }
+
+  // Revocation takes effect in the same tick: live links, waiting tunnels, and the gate for everybody who is left.
+  #afterRevoke(gateKeyBefore: Uint8Array | undefined): void {
+    const { store } = this.#options;
+    this.#registry.revokeExcept((key) => store.knows(key));
+    const [gateKey] = store.gateKeys();
+    if (gateKey !== undefined && gateKey !== gateKeyBefore) this.#registry.sendGateKey(gateKey);
+  }
+
+  async stop(): Promise<void> {
+    const again = this.#stopping;
+    this.#stopping = true;
+    if (!again) await this.#registry.drain(this.#options.drainMs);
+    this.#registry.close();
+    this.#control?.close();
+    await this.#http?.stop(true);
+  }
+
+  status(): Json {
+    return {
+      running: true,
+      pid: process.pid,
+      address: `${this.hostname}:${this.port}`,
+      ...this.#registry.stats(),
+    };
+  }
+}
+
+/** The largest message of the protocol is a body of 256 KiB; nothing above it is buffered. */
+const MAX_MESSAGE_BYTES = 256 * 1024;

@@ -1,0 +1,15 @@
+import type { ServerWebSocket } from "bun";
+import type { Carrier } from "../runtime/tunnel-driver.ts";
+
+/** Close code of a link that ends for any reason: a peer learns nothing from it (RFC 6455 section 7.4.1). */
+const NORMAL_CLOSURE = 1000;
+/** What `send` returns for a message that Bun did not take; -1 says queued, which is as good as sent. */
+const DROPPED = 0;
+
+/** A server's WebSocket as the carrier of a link. */
+export function wsCarrier(ws: ServerWebSocket<unknown>): Carrier {
+  return {
+    send: (message) => ws.sendBinary(message) !== DROPPED,
+    close: () => ws.close(NORMAL_CLOSURE),
+  };
+}

@@ -1,0 +1,356 @@
+import { describe, expect, test } from "bun:test";
+import { formatIp, parseIp } from "../../src/runtime/address.ts";
+import { UsageError } from "../../src/runtime/errors.ts";
+import { type Decision, DestinationPolicy, type PolicyTexts } from "../../src/server/policy.ts";
+import { SPECIAL_RANGES } from "../../src/server/special-ranges.ts";
+
+function ip(text: string): Uint8Array {
+  const bytes = parseIp(text);
+  if (bytes === undefined) throw new Error(`the test names no address: ${text}`);
+  return bytes;
+}
+
+function policyOf(texts: Partial<PolicyTexts> = {}): (address: string, port?: number) => Decision {
+  const policy = new DestinationPolicy({ allow: [], deny: [], ...texts });
+  return (address, port = 443) => policy.decide(ip(address), port);
+}
+
+describe("by default", () => {
+  const decide = policyOf();
+
+  test.each([
+    ["0.0.0.0", "this host"],
+    ["0.1.2.3", "this network"],
+    ["10.255.255.255", "private use"],
+    ["100.64.0.1", "shared address space"],
+    ["100.100.100.200", "cloud metadata"],
+    ["127.0.0.1", "loopback"],
+    ["127.255.255.254", "loopback"],
+    ["168.63.129.16", "cloud metadata"],
+    ["169.254.1.1", "link-local"],
+    ["169.254.169.254", "cloud metadata"],
+    ["172.16.0.1", "private use"],
+    ["172.31.255.255", "private use"],
+    ["192.0.0.1", "service continuity"],
+    ["192.0.0.171", "NAT64 discovery"],
+    ["192.0.2.1", "documentation"],
+    ["192.88.99.1", "6to4 relay"],
+    ["192.168.1.1", "private use"],
+    ["198.19.255.255", "benchmarking"],
+    ["198.51.100.7", "documentation"],
+    ["203.0.113.7", "documentation"],
+    ["224.0.0.1", "multicast"],
+    ["240.0.0.1", "reserved"],
+    ["255.255.255.255", "limited broadcast"],
+    ["::", "unspecified"],
+    ["::1", "loopback"],
+    ["64:ff9b:1::808:808", "NAT64 for local use"],
+    ["100::1", "discard-only"],
+    ["200::1", "reserved by the IETF"],
+    ["2001::1", "Teredo"],
+    ["2001:2::1", "benchmarking"],
+    ["2001:10::1", "ORCHID"],
+    ["2001:20::1", "ORCHIDv2"],
+    ["2001:100::1", "IETF protocol assignments"],
+    ["2001:db8::1", "documentation"],
+    ["2002:808:808::1", "6to4"],
+    ["3fff:fff::1", "documentation"],
+    ["4000::1", "reserved by the IETF"],
+    ["5f00::1", "SRv6"],
+    ["fc00::1", "unique local"],
+    ["fd00:ec2::254", "cloud metadata"],
+    ["fe00::1", "reserved by the IETF"],
+    ["fe80::1", "link-local"],
+    ["fec0::1", "site-local"],
+    ["ff02::1", "multicast"],
+    ["::ffff:127.0.0.1", "loopback"],
+    ["::ffff:169.254.169.254", "cloud metadata"],
+    ["::10.0.0.1", "private use"],
+    ["::2", "this network"],
+    ["64:ff9b::192.168.0.1", "private use"],
+    ["64:ff9b::127.0.0.1", "loopback"],
+  ])("%s is closed (%s)", (address, rule) => {
+    const decision = decide(address);
+    expect(decision.permitted).toBe(false);
+    expect(decision.rule).toContain(rule);
+  });
+
+  test.each([
+    "1.1.1.1",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.0",
+    "192.167.255.255",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2001:200::1",
+    "2001:4860:4860::8888",
+    "2003::1",
+    "2606:4700::1111",
+    "3ffe:ffff::1",
+    "::ffff:8.8.8.8",
+    "::8.8.8.8",
+    "64:ff9b::8.8.8.8",
+  ])("%s is open", (address) => {
+    expect(decide(address)).toEqual({ permitted: true, rule: "no rule speaks against it" });
+  });
+
+  test("the first and the last address of every special range is closed", () => {
+    for (const { prefix } of SPECIAL_RANGES) {
+      const [text = "", length = ""] = prefix.split("/");
+      const last = ip(text).map((byte, index) => {
+        const kept = Math.min(8, Math.max(0, Number(length) - index * 8));
+        return byte | (0xff >> kept);
+      });
+      expect([prefix, decide(text).permitted]).toEqual([prefix, false]);
+      expect([prefix, decide(formatIp(last)).permitted]).toEqual([prefix, false]);
+    }
+  });
+});
+
+describe("the operator's rules", () => {
+  test("open exactly a special range, since they outrank the table at equal length", () => {
+    const decide = policyOf({ allow: ["10.0.0.0/8", "fc00::/7"] });
+    expect(decide("10.1.2.3")).toEqual({ permitted: true, rule: "--allow 10.0.0.0/8" });
+    expect(decide("fd12::1").permitted).toBe(true);
+    expect(decide("192.168.0.1").permitted).toBe(false);
+  });
+
+  test("leave a special range closed when they are wider than it", () => {
+    const decide = policyOf({ allow: ["0.0.0.0/0", "169.254.0.0/16"] });
+    expect(decide("10.0.0.1").permitted).toBe(false);
+    expect(decide("169.254.1.1").permitted).toBe(true);
+    expect(decide("169.254.169.254").permitted).toBe(false);
+  });
+
+  test("deny at equal length, whatever their order", () => {
+    expect(policyOf({ allow: ["10.0.0.0/8"], deny: ["10.0.0.0/8"] })("10.0.0.1")).toEqual({
+      permitted: false,
+      rule: "--deny 10.0.0.0/8",
+    });
+  });
+
+  test("let the longest prefix decide", () => {
+    const decide = policyOf({ allow: ["10.1.0.0/16", "10.1.2.3"], deny: ["10.1.2.0/24"] });
+    expect(decide("10.1.3.1").permitted).toBe(true);
+    expect(decide("10.1.2.1").permitted).toBe(false);
+    expect(decide("10.1.2.3").permitted).toBe(true);
+  });
+
+  test("make a whitelist out of denying everything", () => {
+    const decide = policyOf({ deny: ["0.0.0.0/0", "::/0"], allow: ["8.8.8.8", "2606:4700::/32"] });
+    expect(decide("8.8.8.8").permitted).toBe(true);
+    expect(decide("::ffff:8.8.8.8").permitted).toBe(true);
+    expect(decide("8.8.4.4")).toEqual({ permitted: false, rule: "--deny 0.0.0.0/0" });
+    expect(decide("2606:4700::1").permitted).toBe(true);
+    expect(decide("2001:4860::1")).toEqual({ permitted: false, rule: "--deny ::/0" });
+  });
+
+  test("cover only the ports they name, and leave others to the next shorter rule", () => {
+    const decide = policyOf({
+      allow: ["10.0.0.0/8:80,8000-8100", "[::1]:443", "[fd00::]/8:22"],
+      deny: ["0.0.0.0/0:25", "[::]/0:25"],
+    });
+    const open = [80, 8000, 8100].filter((port) => !decide("10.0.0.1", port).permitted);
+    const closed = [1, 79, 81, 443, 7999, 8101, 65_535].filter((port) => decide("10.0.0.1", port).permitted);
+    expect({ open, closed }).toEqual({ open: [], closed: [] });
+    expect(decide("10.0.0.1", 443).rule).toBe("10.0.0.0/8 (private use, RFC 1918)");
+    expect([decide("::1", 443).permitted, decide("::1", 80).permitted]).toEqual([true, false]);
+    expect([decide("fd00::1", 22).permitted, decide("fd00::1", 23).permitted]).toEqual([true, false]);
+    expect([decide("8.8.8.8", 25).permitted, decide("8.8.8.8", 26).permitted]).toEqual([false, true]);
+    expect([decide("2606::1", 25).permitted, decide("2606::1", 26).permitted]).toEqual([false, true]);
+  });
+});
+
+describe("a rule that cannot be read", () => {
+  test.each([
+    "",
+    "example.com",
+    "10.0.0.0/33",
+    "10.0.0.0/",
+    "10.0.0.0/08",
+    "10.0.0.0/-1",
+    "10.0.0.0/8/8",
+    "10.0.0.1/8",
+    "10.1/16",
+    "010.0.0.0/8",
+    "10.0.0.0/8:",
+    "10.0.0.0/8:0",
+    "10.0.0.0/8:65536",
+    "10.0.0.0/8:80-",
+    "10.0.0.0/8:-80",
+    "10.0.0.0/8:90-80",
+    "10.0.0.0/8:80-90-100",
+    "10.0.0.0/8:80,",
+    "10.0.0.0/8:http",
+    "10.0.0.0/8 ",
+    "fd00::/129",
+    "fd00::1/8",
+    "fd00::/8:443",
+    "[fd00::/8]:443",
+    "[fd00::]8",
+    "[10.0.0.0]/8",
+    "fe80::1%eth0",
+    "::ffff:10.0.0.0/104",
+    "64:ff9b::/96",
+    "::10.0.0.1",
+  ])("%j is a usage error", (text) => {
+    expect(() => policyOf({ allow: [text] })).toThrow(UsageError);
+    expect(() => policyOf({ deny: [text] })).toThrow("--deny");
+  });
+
+  test("says which range was meant", () => {
+    const hintOf = (text: string): string => {
+      try {
+        policyOf({ allow: [text] });
+      } catch (error) {
+        if (error instanceof UsageError) return error.hint;
+      }
+      return "";
+    };
+    expect(hintOf("10.1.2.3/8")).toContain("10.0.0.0/8");
+    expect(hintOf("64:ff9b::10.0.0.0/104")).toContain("10.0.0.0/8");
+  });
+});
+
+interface OracleRule {
+  readonly bits: string;
+  readonly low: number;
+  readonly high: number;
+  readonly permitted: boolean;
+  readonly operators: boolean;
+}
+
+function toBits(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(2).padStart(8, "0")).join("");
+}
+
+/** IPv4-mapped, NAT64, and IPv4-compatible without :: and ::1, in hex. */
+const HOLDS_IPV4 = /^(?:0{20}ffff|0064ff9b0{16}|0{24}(?!0000000[01]))[0-9a-f]{8}$/;
+
+/** What policy.ts promises, done the slow way: sort every rule that covers the address, take the first. */
+function judgeSlowly(rules: readonly OracleRule[], address: Uint8Array, port: number): boolean {
+  const judged = toBits(HOLDS_IPV4.test(address.toHex()) ? address.slice(12) : address);
+  const family = judged.length;
+  const covering = rules.filter(
+    (rule) =>
+      rule.bits.startsWith(`${family}:`) &&
+      `${family}:${judged}`.startsWith(rule.bits) &&
+      rule.low <= port &&
+      port <= rule.high,
+  );
+  covering.sort(
+    (a, b) =>
+      b.bits.length - a.bits.length ||
+      Number(b.operators) - Number(a.operators) ||
+      Number(a.permitted) - Number(b.permitted),
+  );
+  return covering[0]?.permitted ?? true;
+}
+
+test("a decision equals a naive oracle's, over random rules, addresses and ports", () => {
+  const { SEED } = process.env;
+  const seed = Number(SEED ?? Date.now() % 2 ** 31);
+  const random = seededRandom(seed);
+  for (let round = 0; round < 100; round++) {
+    const { texts, rules } = randomRules(random);
+    const policy = new DestinationPolicy(texts);
+    for (let probe = 0; probe < 300; probe++) {
+      const address = randomAddress(random);
+      const port = 1 + random(8);
+      const where = `SEED=${seed} ${formatIp(address)} ${port} ${JSON.stringify(texts)}`;
+      expect([where, policy.decide(address, port).permitted]).toEqual([
+        where,
+        judgeSlowly(rules, address, port),
+      ]);
+    }
+  }
+});
+
+type Random = (below: number) => number;
+
+function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const HEADS = [
+  "10.0.0.0",
+  "127.0.0.0",
+  "8.8.8.0",
+  "8.8.8.8",
+  "::",
+  "::8.8.8.0",
+  "::ffff:8.8.8.8",
+  "::ffff:10.0.0.0",
+];
+HEADS.push("64:ff9b::8.8.8.8", "64:ff9b::10.0.0.0", "64:ff9b:1::", "2001::", "fd00::", "2600::");
+
+/** Addresses close to each other and to the special ranges, so that prefixes nest and collide often. */
+function randomAddress(random: Random): Uint8Array {
+  const address = ip(HEADS[random(HEADS.length)] ?? "::").slice();
+  const touched = [1, address.length - 3, address.length - 1];
+  for (const index of touched) if (random(3) === 0) address[index] = (address[index] ?? 0) ^ (1 << random(8));
+  return address;
+}
+
+function randomRules(random: Random): { texts: PolicyTexts; rules: OracleRule[] } {
+  const allow: string[] = [];
+  const deny: string[] = [];
+  const rules: OracleRule[] = SPECIAL_RANGES.map(({ prefix }) => {
+    const [text = "", length = ""] = prefix.split("/");
+    return { ...oracleRule(ip(text), Number(length), 1, 65_535, false), operators: false };
+  });
+  for (let count = random(20); count > 0; count--) {
+    const address = randomAddress(random);
+    const length = [0, 5, 8, 16, 24, 32, 64, 127, 128][random(9)] ?? 0;
+    if (length > address.length * 8) continue;
+    const bits = toBits(address)
+      .slice(0, length)
+      .padEnd(address.length * 8, "0");
+    const masked = address.map((_, index) => Number.parseInt(bits.slice(index * 8, index * 8 + 8), 2));
+    if (length >= 96 && HOLDS_IPV4.test(masked.toHex())) continue;
+    const hasPorts = random(2) === 0;
+    const low = hasPorts ? 1 + random(8) : 1;
+    const high = hasPorts ? low + random(8) : 65_535;
+    const permitted = random(2) === 0;
+    const host = masked.length === 16 ? `[${formatIp(masked)}]` : formatIp(masked);
+    (permitted ? allow : deny).push(`${host}/${length}${hasPorts ? `:${low}-${high}` : ""}`);
+    rules.push(oracleRule(masked, length, low, high, permitted));
+  }
+  return { texts: { allow, deny }, rules };
+}
+
+function oracleRule(
+  address: Uint8Array,
+  length: number,
+  low: number,
+  high: number,
+  permitted: boolean,
+): OracleRule {
+  const bits = `${address.length * 8}:${toBits(address).slice(0, length)}`;
+  return { bits, low, high, permitted, operators: true };
+}
+
+test("a decision takes a few microseconds, IPv6 included", () => {
+  const policy = new DestinationPolicy({ allow: [], deny: [] });
+  const addresses = ["8.8.8.8", "2606:4700:4700::1111", "10.0.0.1", "2001:db8::1", "64:ff9b::8.8.8.8"].map(
+    ip,
+  );
+  const rounds = 20_000;
+  const start = performance.now();
+  for (let round = 0; round < rounds; round++) for (const address of addresses) policy.decide(address, 443);
+  const microseconds = ((performance.now() - start) * 1000) / (rounds * addresses.length);
+  expect(microseconds).toBeLessThan(20);
+});
