@@ -23,7 +23,8 @@ export const tunnelFlags = {
   ca: {
     type: "string",
     valueHint: "FILE",
-    description: "trust the certificates of this PEM file for the server, instead of the system's",
+    description:
+      "a PEM file with the certificates of the authority that the server's TLS is to be trusted by",
   },
   ...credentialFlags,
   "insecure-ws": {

@@ -1,12 +1,8 @@
 import { readFileSync } from "node:fs";
+import type { ProxyCredentials } from "../client/proxy/negotiation.ts";
 import { messageOf, UsageError } from "../runtime/errors.ts";
 import type { Flag } from "./flags.ts";
 import type { Args } from "./strict-args.ts";
-
-export interface Credentials {
-  readonly user: string;
-  readonly password: string;
-}
 
 export const CREDENTIALS_VARIABLE = "RVPN_PROXY_AUTH";
 /** RFC 1929 gives each one length byte. */
@@ -27,45 +23,50 @@ export const credentialFlags = {
 } as const satisfies Record<string, Flag>;
 
 /** What users of the proxy must show, undefined for nothing. */
-export function readCredentials(args: Args<typeof credentialFlags>): Credentials | undefined {
-  const fromVariable = process.env[CREDENTIALS_VARIABLE];
+export function readCredentials(args: Args<typeof credentialFlags>): ProxyCredentials | undefined {
   const { "proxy-user": user, "proxy-password-file": file } = args.values;
-  if (user !== undefined && file !== undefined) {
-    const label = args.nameOf("proxy-password-file");
-    return check({ user, password: readFirstLine(file, label) }, args.nameOf("proxy-user"), label);
-  }
-  if (user !== undefined || file !== undefined) {
+  if (user === undefined && file === undefined) return fromVariable(process.env[CREDENTIALS_VARIABLE]);
+  const userLabel = args.nameOf("proxy-user");
+  const fileLabel = args.nameOf("proxy-password-file");
+  if (user === undefined || file === undefined) {
     throw new UsageError(
-      `${args.nameOf(user === undefined ? "proxy-password-file" : "proxy-user")} alone is not enough`,
+      `${user === undefined ? fileLabel : userLabel} alone is not enough`,
       `give --proxy-user and --proxy-password-file, or ${CREDENTIALS_VARIABLE}=user:password`,
     );
   }
-  if (fromVariable === undefined || fromVariable === "") return undefined;
-  const colon = fromVariable.indexOf(":");
-  if (colon === -1)
+  // HTTP sends both with a colon between them (RFC 7617 section 2).
+  if (user.includes(":"))
+    throw new UsageError(`${userLabel}: a user name has no colon`, "choose another name");
+  checkLength(user, "user name", userLabel);
+  const password = readFirstLine(file, fileLabel);
+  checkLength(password, "password", fileLabel);
+  return { user, password };
+}
+
+function fromVariable(text: string | undefined): ProxyCredentials | undefined {
+  if (text === undefined || text === "") return undefined;
+  const colon = text.indexOf(":");
+  if (colon === -1) {
     throw new UsageError(`${CREDENTIALS_VARIABLE} has no colon`, `set ${CREDENTIALS_VARIABLE}=user:password`);
-  const credentials = { user: fromVariable.slice(0, colon), password: fromVariable.slice(colon + 1) };
-  return check(credentials, CREDENTIALS_VARIABLE, CREDENTIALS_VARIABLE);
+  }
+  const user = text.slice(0, colon);
+  const password = text.slice(colon + 1);
+  checkLength(user, "user name", CREDENTIALS_VARIABLE);
+  checkLength(password, "password", CREDENTIALS_VARIABLE);
+  return { user, password };
 }
 
 function readFirstLine(file: string, label: string): string {
   try {
     return readFileSync(file, "utf8").split(/\r?\n/, 1)[0] ?? "";
   } catch (error) {
-    throw new UsageError(`${label}: ${messageOf(error)}`, "name a file that this user may read", {
-      cause: error,
-    });
+    const hint = "name a file that this user may read";
+    throw new UsageError(`${label}: ${messageOf(error)}`, hint, { cause: error });
   }
 }
 
-function check(credentials: Credentials, userLabel: string, passwordLabel: string): Credentials {
-  for (const [text, what, label] of [
-    [credentials.user, "user name", userLabel],
-    [credentials.password, "password", passwordLabel],
-  ] as const) {
-    const bytes = Buffer.byteLength(text);
-    if (bytes >= 1 && bytes <= MAX_BYTES) continue;
-    throw new UsageError(`${label}: the ${what} has ${bytes} bytes`, `SOCKS5 takes 1 to ${MAX_BYTES} bytes`);
-  }
-  return credentials;
+function checkLength(text: string, what: string, label: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes >= 1 && bytes <= MAX_BYTES) return;
+  throw new UsageError(`${label}: the ${what} has ${bytes} bytes`, `SOCKS5 takes 1 to ${MAX_BYTES} bytes`);
 }

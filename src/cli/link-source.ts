@@ -1,11 +1,9 @@
 import { parseLink, type ServerLink } from "../proto/index.ts";
-import { UsageError } from "../runtime/errors.ts";
+import { readInput } from "./input.ts";
 import { parseText } from "./parse-text.ts";
 import { executeAgain } from "./self.ts";
 
 const VARIABLE = "RVPN_LINK";
-/** Well above any link. Whatever else is piped in by mistake is not read to its end. */
-const MAX_INPUT_BYTES = 64 * 1024;
 const HINT = "paste the whole line that rvpn invite printed";
 
 /** What `[LINK]` means, for the help texts. */
@@ -23,7 +21,7 @@ export async function readLink(
   argument: string | undefined,
   argsWithoutLink: () => readonly string[],
 ): Promise<ServerLink | undefined> {
-  if (argument === "-") return parse("standard input", await readInput());
+  if (argument === "-") return parse("standard input", await readInput("a link", HINT));
   if (argument !== undefined) executeAgain(argsWithoutLink(), { ...process.env, [VARIABLE]: argument });
   const text = process.env[VARIABLE];
   // Out of the environment before anything else is started: children have no business with it.
@@ -33,15 +31,4 @@ export async function readLink(
 
 function parse(label: string, text: string): ServerLink {
   return parseText(label, HINT, () => parseLink(text.trim()));
-}
-
-async function readInput(): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of Bun.stdin.stream()) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_INPUT_BYTES) throw new UsageError("standard input holds more than a link", HINT);
-  }
-  if (text.trim() === "") throw new UsageError("standard input is empty: no link came", HINT);
-  return text;
 }

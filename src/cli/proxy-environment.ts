@@ -1,4 +1,5 @@
-import { CREDENTIALS_VARIABLE, type Credentials } from "./credentials.ts";
+import type { ProxyCredentials } from "../client/proxy/negotiation.ts";
+import { CREDENTIALS_VARIABLE } from "./credentials.ts";
 import { formatHostPort } from "./host-port.ts";
 import type { Environment } from "./strict-args.ts";
 
@@ -9,7 +10,7 @@ import type { Environment } from "./strict-args.ts";
 export function proxyEnvironment(
   env: Environment,
   proxy: { readonly hostname: string; readonly port: number },
-  credentials: Credentials | undefined,
+  credentials: ProxyCredentials | undefined,
 ): Record<string, string> {
   const authority = `${userInfo(credentials)}${formatHostPort(proxy)}`;
   const variables = {
@@ -25,7 +26,7 @@ export function proxyEnvironment(
   return Object.fromEntries([...kept.filter(([, value]) => value !== undefined), ...added]);
 }
 
-function userInfo(credentials: Credentials | undefined): string {
+function userInfo(credentials: ProxyCredentials | undefined): string {
   if (credentials === undefined) return "";
   return `${encodeURIComponent(credentials.user)}:${encodeURIComponent(credentials.password)}@`;
 }

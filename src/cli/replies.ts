@@ -1,14 +1,65 @@
 import type { Json } from "../runtime/control.ts";
+import { JsonFields } from "../runtime/json.ts";
 
-/** What the server answers to the admin commands, read from the JSON of its control socket. */
+/** What handleAdmin (src/server/admin.ts) answers, read from the JSON of the control socket. */
 
-/** The link in the reply to `invite` and `add`. */
-export function linkOf(reply: Json): string {
-  const link = isObject(reply) ? reply["link"] : undefined;
-  if (typeof link !== "string") throw new TypeError("the server's reply holds no link");
-  return link;
+export interface LinkReply {
+  readonly link: string;
+  /** Sentences for the operator. */
+  readonly notes: readonly string[];
 }
 
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+export interface ListedClient {
+  readonly name: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly addedAt: string;
+  readonly expiresAt: string | undefined;
+}
+
+export interface ListedInvite {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly uses: number;
+  readonly used: number;
+}
+
+export function readLinkReply(reply: Json): LinkReply {
+  const fields = fieldsOf(reply);
+  const notes = fields.json("notes");
+  return { link: fields.string("link"), notes: Array.isArray(notes) ? notes.map(String) : [] };
+}
+
+export function readRevocation(reply: Json): { keys: number; invites: number } {
+  const fields = fieldsOf(reply);
+  return { keys: countIn(fields, "revoked"), invites: countIn(fields, "invites") };
+}
+
+export function readClientList(reply: Json): { clients: ListedClient[]; invites: ListedInvite[] } {
+  const fields = fieldsOf(reply);
+  return {
+    clients: fields.list("clients", (client) => ({
+      name: client.string("name"),
+      kind: client.string("kind"),
+      key: client.string("key"),
+      addedAt: client.string("addedAt"),
+      expiresAt: client.has("expiresAt") ? client.string("expiresAt") : undefined,
+    })),
+    invites: fields.list("invites", (invite) => ({
+      name: invite.string("name"),
+      createdAt: invite.string("createdAt"),
+      expiresAt: invite.string("expiresAt"),
+      uses: countIn(invite, "uses"),
+      used: countIn(invite, "used"),
+    })),
+  };
+}
+
+function countIn(fields: JsonFields, key: string): number {
+  return fields.integer(key, 0, Number.MAX_SAFE_INTEGER);
+}
+
+function fieldsOf(reply: Json): JsonFields {
+  return new JsonFields(reply, (problem) => new Error(`the server's reply: ${problem}`));
 }

@@ -23,15 +23,22 @@ export interface ProxyOptions {
 
 type ProxySocket = Socket<ProxyConnection | undefined>;
 
+interface Relaying {
+  readonly kind: "relaying";
+  readonly relay: Relay;
+  readonly step: ConnectStep;
+}
+
 type Stage =
   | { readonly kind: "negotiating"; readonly negotiation: Negotiation; readonly deadline: Timer }
-  | { readonly kind: "relaying"; readonly relay: Relay; readonly step: ConnectStep }
+  | Relaying
   | { readonly kind: "over" };
 
 type Timer = ReturnType<typeof setTimeout>;
 
 /** An application that has not said in this time where it wants to go never will. */
 const NEGOTIATION_DEADLINE_MS = 30_000;
+const NOTHING = new Uint8Array(0);
 /** How long a refused application may take to read why, before the socket is closed under it. */
 const LINGER_MS = 2_000;
 
@@ -112,7 +119,8 @@ export class ProxyConnection {
         clearTimeout(patience);
       },
     });
-    this.#stage = { kind: "relaying", relay, step };
+    const relaying: Relaying = { kind: "relaying", relay, step };
+    this.#stage = relaying;
     relay.connect(this.#socket);
     const patience = setTimeout(() => {
       if (!answered && keeper.state !== "up") this.#giveUp(relay, stream, step);
@@ -122,6 +130,8 @@ export class ProxyConnection {
     relay.join(stream);
     if (optimistic) relay.inject(step.answer("connected"));
     if (step.early.length > 0) relay.socketData(step.early);
+    // What arrived with the request may already show that its body is broken.
+    this.#upload(relaying, NOTHING);
   }
 
   #giveUp(relay: Relay, stream: TunnelStream | undefined, step: ConnectStep): void {
@@ -141,13 +151,16 @@ export class ProxyConnection {
     this.#socket.terminate();
   }
 
-  #upload({ relay, step }: { relay: Relay; step: ConnectStep }, bytes: Uint8Array): void {
+  #upload({ relay, step }: Relaying, bytes: Uint8Array): void {
     if (step.upload === undefined) return relay.socketData(bytes);
-    const { forward, fault } = step.upload.push(bytes);
+    const { forward, done, fault } = step.upload.push(bytes);
     if (forward.length > 0) relay.socketData(forward);
-    if (fault === undefined) return;
-    this.#options.onReject(fault);
-    relay.abort("connection");
+    if (fault !== undefined) {
+      this.#options.onReject(fault);
+      return relay.abort("connection");
+    }
+    // A second request on this connection: an origin that did not close by itself is told now that none will follow.
+    if (done && forward.length < bytes.length) relay.socketEnd();
   }
 
   #answerAndClose(reply: Uint8Array): void {

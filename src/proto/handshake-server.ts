@@ -6,7 +6,6 @@ import { decodeOffer } from "./crypto/offer.ts";
 import {
   defaultPrimitives,
   edwardsToMontgomery,
-  isPrimeOrderPoint,
   KEY_BYTES,
   type Primitives,
   type Suite,
@@ -137,7 +136,7 @@ export class ServerHandshake {
     const th2 = x3dh.offerTranscript(p, th1, offer);
     const keys = x3dh.deriveEphemeralKeys(p, agreements, sharedSecret, th2);
     const clientKey = x3dh.openIdentity(p, offer.suite, keys.boxKey, th2, offer.box);
-    if (!isPrimeOrderPoint(clientKey)) throw new ProtocolError("badKey", "client identity");
+    if (!p.isPrimeOrderPoint(clientKey)) throw new ProtocolError("badKey", "client identity");
     const agreement = prekey.agree(edwardsToMontgomery(clientKey));
     const transcript = x3dh.identityTranscript(p, th2, clientKey, offer.box);
     const rootKey = x3dh.deriveRootKey(p, keys.chainKey, agreement, transcript);

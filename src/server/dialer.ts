@@ -72,6 +72,7 @@ class PolicyDialer implements Dialer {
     const end = new DialEnd(signal, this.#deadlineMs);
     this.#pending++;
     try {
+      end.signal.throwIfAborted();
       const addresses = await end.before(this.#resolve(host));
       const permitted = this.#permitted(addresses, port);
       const socket = await this.#race(permitted, port, setup, end.signal);
@@ -144,7 +145,8 @@ class PolicyDialer implements Dialer {
       race.stop();
       reject(end.reason);
     });
-    race.start();
+    if (end.aborted) reject(end.reason);
+    else race.start();
     return promise;
   }
 }
@@ -174,7 +176,6 @@ class DialEnd {
     const onEnd = (): void => reject(this.signal.reason);
     this.signal.addEventListener("abort", onEnd);
     try {
-      this.signal.throwIfAborted();
       return await Promise.race([work, promise]);
     } finally {
       this.signal.removeEventListener("abort", onEnd);

@@ -4,7 +4,7 @@ import { assert } from "../proto/index.ts";
 export const RESOLVE_LIMITS = {
   /** Enough for c-ares to give up on a dead name server (2 to 5 s) and ask the next; half of what a dial may take. */
   deadlineMs: 5_000,
-  /** Above about 100 at once answers were lost in socket buffers (measured, docs/BUN-NOTES.md); 64 gave 1,500/s. */
+  /** 64 at once gave 1,500 names a second; from 128 on some answers lacked a family (measured, docs/BUN-NOTES.md). */
   lookupsAtOnce: 64,
   /** A page of a browser asks for dozens of names; this is many such pages at once. */
   waitingLookups: 1_024,

@@ -118,11 +118,9 @@ export class TunnelRegistry {
       this.#dropped.delete(oldest);
   }
 
-  /** Cuts off everything of these clients, at once. */
-  revoke(keys: readonly Uint8Array[]): void {
-    for (const [key, { host }] of [...this.#tunnels]) {
-      if (keys.some((revoked) => equalBytes(revoked, host.clientKey))) this.#drop(key, "revoked");
-    }
+  /** Cuts off every client that is no longer `welcome`, at once. */
+  dropUnless(welcome: (clientKey: Uint8Array) => boolean, reason: string): void {
+    for (const [key, { host }] of [...this.#tunnels]) if (!welcome(host.clientKey)) this.#drop(key, reason);
   }
 
   /** Hands every connected client a new gate key. */

@@ -8,12 +8,12 @@ import { handleAdmin } from "./admin.ts";
 import { Connection } from "./connection.ts";
 import { createDialer } from "./dialer.ts";
 import { Gate } from "./gate.ts";
-import { createPolicy } from "./policy.ts";
+import { DestinationPolicy } from "./policy.ts";
 import { TunnelRegistry } from "./registry.ts";
-import { systemResolver } from "./resolver.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 import { builtInSite, directorySite, type Site } from "./site.ts";
 import type { ServerStore } from "./store.ts";
+import { createSystemResolver } from "./system-resolver.ts";
 import { wsCarrier } from "./ws-carrier.ts";
 
 export interface ServerOptions {
@@ -70,8 +70,8 @@ class RvpnServer implements RunningServer {
     const { store, path, decoyDir, allow, deny, padding, log } = options;
     this.#options = options;
     this.hostname = options.hostname;
-    const policy = createPolicy({ allow, deny });
-    const dialer = createDialer({ policy, resolver: systemResolver, log });
+    const policy = new DestinationPolicy({ allow, deny });
+    const dialer = createDialer({ policy, resolver: createSystemResolver(log), log });
     const { resumeWindowMs } = SERVER_LIMITS;
     this.#registry = new TunnelRegistry({ dialer, random: this.#random, padding, log, resumeWindowMs });
     this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
@@ -169,7 +169,7 @@ class RvpnServer implements RunningServer {
   // Revocation takes effect in the same tick: live links, waiting tunnels, and the gate for everybody who is left.
   #afterRevoke(gateKeyBefore: Uint8Array | undefined): void {
     const { store } = this.#options;
-    this.#registry.revokeExcept((key) => store.knows(key));
+    this.#registry.dropUnless((clientKey) => store.admit(clientKey).kind === "admitted", "revoked");
     const [gateKey] = store.gateKeys();
     if (gateKey !== undefined && gateKey !== gateKeyBefore) this.#registry.sendGateKey(gateKey);
   }

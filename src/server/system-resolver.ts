@@ -15,9 +15,9 @@ export function createSystemResolver(log: Log): Resolver {
  * Looks names up as this host does: hosts file, search list and name servers of /etc/resolv.conf.
  *
  * By c-ares and not by getaddrinfo (`backend: "system"`, node:dns lookup), because Bun runs getaddrinfo on the work
- * pool it also uses for files and WebCrypto, as many threads as there are cores: on two cores two names with a slow
- * name server stop every handshake for seconds (measured, docs/BUN-NOTES.md). c-ares uses no threads, asks for both
- * families at once, sorts by RFC 6724, shares look-ups under way and caches by TTL. It does not know NSS modules
+ * pool it also uses for files and WebCrypto, two at a time on two cores: eight names with a slow name server stopped
+ * WebCrypto, and so every handshake, for 8 s (measured, docs/BUN-NOTES.md). c-ares uses no threads, asks for both
+ * families at once, sorts by RFC 6724, shares look-ups under way and caches answers. It does not know NSS modules
  * (mDNS, LDAP), and takes inet_aton forms such as `127.1` for ordinary names.
  */
 export function createSystemLookup(log: Log, resolvConf = "/etc/resolv.conf"): Lookup {

@@ -1,18 +1,4 @@
-import {
-  type AcceptResult,
-  ClientHandshake,
-  type Destination,
-  type Frame,
-  generateIdentity,
-  type HelloFrame,
-  Link,
-  type PaddingPolicy,
-  portableKem,
-  type Random,
-  ServerHandshake,
-  Tunnel,
-  type TunnelEvent,
-} from "../../src/proto/index.ts";
+import type { Random } from "../../src/proto/index.ts";
 
 /** Deterministic randomness for tests: xorshift128 seeded by a number. Never for secrets. */
 export function seededRandom(seed: number): Random {

@@ -1,21 +1,15 @@
-import { parseServerUrl } from "../../proto/index.ts";
 import { parseDuration } from "../../runtime/units.ts";
 import { callServer } from "../../server/admin.ts";
 import { command, logLevelFlag } from "../command.ts";
+import { printLinkReply, urlFlag, urlOf } from "../link-reply.ts";
 import { countOf, jsonFlag, serverStateFlag, stateDirOf } from "../options.ts";
-import { note, printJson, printResult } from "../output.ts";
-import { parseText } from "../parse-text.ts";
-import { linkOf } from "../replies.ts";
+import { note } from "../output.ts";
 
 const MAX_USES = 1_000_000;
 
 const args = {
   name: { type: "positional", required: true, description: "what to call the client, e.g. laptop" },
-  url: {
-    type: "string",
-    valueHint: "wss://HOST/",
-    description: "where clients find the server; remembered, so that later invites need it no more",
-  },
+  url: urlFlag,
   state: serverStateFlag,
   expires: {
     type: "string",
@@ -42,24 +36,19 @@ export default command({
       op: "invite",
       name,
       ...(seat ? { seat } : {}),
-      ...(url === undefined ? {} : { url: parseUrl(url, nameOf("url")) }),
+      ...(url === undefined ? {} : { url: urlOf(url, nameOf("url")) }),
       ...(expires === undefined ? {} : { expiresInMs: parseDuration(expires, nameOf("expires")) }),
       ...(uses === undefined ? {} : { uses: countOf(uses, nameOf("uses"), MAX_USES) }),
     });
-    if (values.json) await printJson(reply);
-    else await printResult(linkOf(reply));
-    note(
-      seat
-        ? `a seat for ${name}: keep it as a secret of your CI`
-        : `an invite for ${name}: keep it secret until used`,
-    );
-    note(seat ? 'use it with: rvpn run "$LINK" -- CMD' : 'use it with: rvpn client --proxy 1080 "$LINK"');
+    await printLinkReply(reply, values.json);
+    if (!values.json) {
+      note(
+        seat
+          ? "a seat: keep it as a secret of your CI, and use it with"
+          : "keep it secret until it was used, with",
+      );
+      note(seat ? '  rvpn run "$LINK" -- CMD' : '  rvpn client --proxy 1080 "$LINK"');
+    }
     return undefined;
   },
 });
-
-function parseUrl(text: string, label: string): string {
-  return parseText(label, "write the address that the reverse proxy serves: wss://vpn.example.org/", () =>
-    parseServerUrl(text),
-  );
-}

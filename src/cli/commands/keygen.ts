@@ -1,16 +1,22 @@
 import { writeFileSync } from "node:fs";
-import { formatPublicKey, formatSecretKey, generateIdentity } from "../../proto/index.ts";
+import { formatPublicKey, formatSecretKey, generateIdentity, type Identity } from "../../proto/index.ts";
 import { messageOf, systemCode, UsageError } from "../../runtime/errors.ts";
+import { createIdentity, readIdentity } from "../../runtime/identity-file.ts";
+import { lockStateDir } from "../../runtime/lock.ts";
 import { secureRandom } from "../../runtime/random.ts";
+import { ensureStateDir } from "../../runtime/state-dir.ts";
 import { command, logLevelFlag } from "../command.ts";
-import { note, printResult } from "../output.ts";
+import { identityDirOf, identityFlags } from "../identity-place.ts";
+import { printResult } from "../output.ts";
 
 const args = {
   out: {
     type: "string",
     valueHint: "FILE",
-    description: "write the key to a new file that only this user may read, and print the public key instead",
+    env: false,
+    description: "write the secret key to a new file that only this user may read",
   },
+  ...identityFlags,
   "log-level": logLevelFlag,
 } as const;
 
@@ -20,25 +26,45 @@ export default command({
 
   rvpn keygen | tee secret.key | rvpn pubkey
 
-Clients and servers make their own keys when they first start; this is for those who hand out keys from one place.`,
+With --out, --client, --server or --state the key is stored there, where there is none yet, and its public key is
+printed. Clients and servers make their keys when they first start; this is for letting a client in by its public
+key, without an invite:
+
+  rvpn keygen --client                         # on the client: prints rvpn-pk-…
+  rvpn add laptop rvpn-pk-…                    # on the server: prints the link`,
   async run({ values, nameOf }) {
-    const identity = generateIdentity(secureRandom);
-    const secret = formatSecretKey(identity);
-    if (values.out === undefined) {
-      await printResult(secret);
-      return undefined;
+    const dir = identityDirOf(values);
+    if (values.out !== undefined && dir !== undefined) {
+      throw new UsageError("--out is for a key without a state directory", "leave out --out or the others");
     }
-    writeNewFile(values.out, `${secret}\n`, nameOf("out"));
-    note(`wrote a secret key to ${values.out}; its public key:`);
-    await printResult(formatPublicKey(identity.publicKey));
+    if (dir !== undefined) await printPublicKey(createIn(dir));
+    else if (values.out !== undefined) await printPublicKey(createFile(values.out, nameOf("out")));
+    else await printResult(formatSecretKey(generateIdentity(secureRandom)));
     return undefined;
   },
 });
 
-/** Never over an existing file: the key in it may be the only copy. */
-function writeNewFile(file: string, text: string, label: string): void {
+async function printPublicKey({ publicKey }: Identity): Promise<void> {
+  await printResult(formatPublicKey(publicKey));
+}
+
+function createIn(dir: string): Identity {
+  ensureStateDir(dir);
+  const lock = lockStateDir(dir, "edit");
   try {
-    writeFileSync(file, text, { flag: "wx", mode: 0o600, flush: true });
+    if (readIdentity(dir) === undefined) return createIdentity(dir, secureRandom);
+  } finally {
+    lock.release();
+  }
+  throw new UsageError(`${dir} has an identity already`, `rvpn pubkey --state ${dir} prints its public key`);
+}
+
+/** Never over an existing file: the key in it may be the only copy. */
+function createFile(file: string, label: string): Identity {
+  const identity = generateIdentity(secureRandom);
+  try {
+    writeFileSync(file, `${formatSecretKey(identity)}\n`, { flag: "wx", mode: 0o600, flush: true });
+    return identity;
   } catch (error) {
     const exists = systemCode(error) === "EEXIST";
     throw new UsageError(

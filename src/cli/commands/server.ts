@@ -7,7 +7,6 @@ import { secureRandom } from "../../runtime/random.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
 import { command, logLevelFlag } from "../command.ts";
-import { formatHostPort } from "../host-port.ts";
 import { logOf, paddingFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
 import { onStopSignal } from "../signals.ts";
 
@@ -83,9 +82,9 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       drainMs,
       log,
     });
-    log.info(`listening on ${formatHostPort(server)}`, { state: stateDir });
     tellHowToInvite(store, log);
     await untilDrained(server, log, values.drain);
+    store.close();
     return undefined;
   },
 });

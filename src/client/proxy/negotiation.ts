@@ -50,7 +50,12 @@ export interface UploadFilter {
 
 export interface UploadStep {
   readonly forward: Uint8Array;
-  /** The body is complete (or broken); later bytes are dropped. No FIN for the origin: some take it for an abort. */
+  /**
+   * The body is complete (or broken) and later bytes are dropped. No FIN for the origin yet: some take it for an abort.
+   * But once bytes were dropped (`forward` is shorter than what was pushed) it must get one: an origin that does not
+   * heed `Connection: close` would leave the application's second request waiting for ever; so it closes, and the
+   * application asks again on a new connection.
+   */
   readonly done: boolean;
   /** The body's framing is broken: reset both sides. Given again by every later push, an empty one included. */
   readonly fault?: string;

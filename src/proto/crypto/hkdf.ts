@@ -24,6 +24,7 @@ export function hkdfExpand(
   for (let counter = 1; counter <= blocks; counter++) {
     // T(n) = HMAC(PRK, T(n-1) ‖ info ‖ n)
     const input = concatBytes(block, info, Uint8Array.of(counter));
+    wipe(block);
     block = primitives.hmac(prk, input);
     const offset = (counter - 1) * HASH_BYTES;
     output.set(block.subarray(0, length - offset), offset);

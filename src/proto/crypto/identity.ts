@@ -1,7 +1,7 @@
 import type { Random } from "../random.ts";
 import { decodeBase64url, encodeBase64url, TextFormatError } from "../text.ts";
 import { checkLength, concatBytes, equalBytes, label, wipe } from "./octets.ts";
-import { defaultPrimitives, isPrimeOrderPoint, KEY_BYTES } from "./primitives/index.ts";
+import { defaultPrimitives, KEY_BYTES } from "./primitives/index.ts";
 
 /** A long-term Ed25519 key pair. Its X25519 form, by the birational map, takes part in X3DH. */
 export interface Identity {
@@ -49,7 +49,7 @@ export function identityFromSeed(seed: Uint8Array): Identity {
  * second encoding or a torsion part would give one secret several identities, and revoking one would leave the others.
  */
 export function isAcceptablePublicKey(key: Uint8Array): boolean {
-  return key.length === KEY_BYTES && isPrimeOrderPoint(key);
+  return key.length === KEY_BYTES && defaultPrimitives.isPrimeOrderPoint(key);
 }
 
 /** `rvpn-pk-` and 48 characters: the key and a checksum, so that a mistyped key is not just another key. */

@@ -39,20 +39,6 @@ function hasY(encoding: Uint8Array, y: Uint8Array): boolean {
   return last === y[31] && y.every((byte, index) => index === 31 || byte === encoding[index]);
 }
 
-/**
- * Whether these 32 bytes are the canonical encoding of a point other than the neutral one in the group of prime order.
- * A point with a torsion part would pass as a second identity of the same X25519 key. About 0.35 ms.
- */
-export function isPrimeOrderPoint(encoding: Uint8Array): boolean {
-  checkLength("point", encoding, KEY_BYTES);
-  if (!isStrictEncoding(encoding)) return false;
-  try {
-    return ed25519.Point.fromBytes(encoding, false).isTorsionFree();
-  } catch {
-    return false; // No x for this y: not on the curve.
-  }
-}
-
 /** u = (1 + y) / (1 - y): the X25519 form of an Ed25519 public key (RFC 7748 section 4.1). ProtocolError badKey. */
 export function edwardsToMontgomery(publicKey: Uint8Array): Uint8Array {
   checkLength("publicKey", publicKey, KEY_BYTES);

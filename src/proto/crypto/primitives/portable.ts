@@ -16,10 +16,10 @@ import {
   type Suite,
   TAG_BYTES,
   type X25519KeyPair,
+  ZERO_NONCE,
 } from "./types.ts";
 
 const CIPHERS = { "aes-256-gcm": gcm, "chacha20-poly1305": chacha20poly1305 };
-const ZERO_NONCE = new Uint8Array(12);
 const EMPTY = new Uint8Array(0);
 
 class PortableKeyPair implements X25519KeyPair {
@@ -78,11 +78,12 @@ function sealParts(
   key: Uint8Array,
   ad: Uint8Array,
   frames: Uint8Array,
-  chunk?: Uint8Array | undefined,
+  chunk?: Uint8Array,
+  nonce: Uint8Array = ZERO_NONCE,
 ): SealedParts {
   checkLength("key", key, KEY_BYTES);
   const text = chunk === undefined ? frames : concatBytes(frames, chunk);
-  const sealed = CIPHERS[suite](key, ZERO_NONCE, ad).encrypt(text);
+  const sealed = CIPHERS[suite](key, nonce, ad).encrypt(text);
   return {
     frames: sealed.subarray(0, frames.length),
     chunk: chunk === undefined ? undefined : sealed.subarray(frames.length, text.length),
@@ -90,23 +91,40 @@ function sealParts(
   };
 }
 
-function openParts(suite: Suite, key: Uint8Array, ad: Uint8Array, sealed: SealedParts): OpenedParts {
+function openParts(
+  suite: Suite,
+  key: Uint8Array,
+  ad: Uint8Array,
+  sealed: SealedParts,
+  nonce = ZERO_NONCE,
+): OpenedParts {
   checkLength("key", key, KEY_BYTES);
   checkLength("tag", sealed.tag, TAG_BYTES);
   const { frames, chunk } = sealed;
-  const text = openOrThrow(suite, key, ad, concatBytes(frames, chunk ?? EMPTY, sealed.tag));
+  const cipher = CIPHERS[suite](key, nonce, ad);
+  const text = decryptOrThrow(cipher, concatBytes(frames, chunk ?? EMPTY, sealed.tag));
   return {
     frames: text.subarray(0, frames.length),
     chunk: chunk === undefined ? undefined : text.subarray(frames.length),
   };
 }
 
-function openOrThrow(suite: Suite, key: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array {
-  const cipher = CIPHERS[suite](key, ZERO_NONCE, ad);
+function decryptOrThrow(cipher: ReturnType<typeof gcm>, sealed: Uint8Array): Uint8Array {
   try {
     return cipher.decrypt(sealed);
   } catch (cause) {
     throw new ProtocolError("badTag", undefined, cause);
+  }
+}
+
+/** About 0.35 ms. */
+function isPrimeOrderPoint(encoding: Uint8Array): boolean {
+  checkLength("point", encoding, KEY_BYTES);
+  if (!isStrictEncoding(encoding)) return false;
+  try {
+    return ed25519.Point.fromBytes(encoding, false).isTorsionFree();
+  } catch {
+    return false; // No x for this y: not on the curve.
   }
 }
 
@@ -124,6 +142,7 @@ export const portablePrimitives: Primitives = {
     return pair;
   },
 
+  isPrimeOrderPoint,
   ed25519PublicKey(seed) {
     checkLength("seed", seed, KEY_BYTES);
     return ed25519.getPublicKey(seed);

@@ -4,6 +4,8 @@ export type Suite = "aes-256-gcm" | "chacha20-poly1305";
 export const KEY_BYTES = 32;
 export const TAG_BYTES = 16;
 export const SIGNATURE_BYTES = 64;
+/** 0^12. */
+export const ZERO_NONCE = new Uint8Array(12);
 
 /**
  * One AEAD message in the pieces in which it travels: `frames` ‖ `chunk` is the text, and neither is ever copied to
@@ -51,6 +53,11 @@ export interface Primitives {
   /** The X25519 key pair of the same scalar as an Ed25519 seed's (RFC 8032 section 5.1.5, steps 1 and 2). */
   x25519KeyPairOfSeed(seed: Uint8Array): X25519KeyPair;
 
+  /**
+   * Whether 32 bytes are the canonical Ed25519 encoding of a point other than the neutral one in the group of prime
+   * order. Any other point may share its X25519 form's agreements with a second encoding.
+   */
+  isPrimeOrderPoint(encoding: Uint8Array): boolean;
   ed25519PublicKey(seed: Uint8Array): Uint8Array;
   /** A 64-byte signature (RFC 8032 section 5.1.6). */
   ed25519Sign(seed: Uint8Array, message: Uint8Array): Uint8Array;
@@ -61,16 +68,23 @@ export interface Primitives {
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 
   /**
-   * Seals `frames` ‖ `chunk` with associated data `ad` under the nonce 0^12: every key of this protocol seals one
-   * message only.
+   * Seals `frames` ‖ `chunk` with associated data `ad`. The nonce is 0^12, for every key of this protocol seals one
+   * message only; others are for published vectors.
    */
   sealParts(
     suite: Suite,
     key: Uint8Array,
     ad: Uint8Array,
     frames: Uint8Array,
-    chunk?: Uint8Array | undefined,
+    chunk?: Uint8Array,
+    nonce?: Uint8Array,
   ): SealedParts;
-  /** The inverse; ProtocolError badTag if anything at all differs from what was sealed. */
-  openParts(suite: Suite, key: Uint8Array, ad: Uint8Array, sealed: SealedParts): OpenedParts;
+  /** The inverse. ProtocolError badTag if anything at all differs from what was sealed. */
+  openParts(
+    suite: Suite,
+    key: Uint8Array,
+    ad: Uint8Array,
+    sealed: SealedParts,
+    nonce?: Uint8Array,
+  ): OpenedParts;
 }

@@ -1,0 +1,44 @@
+/**
+ * Runs every test and ends in one line, `N passed, N failed`: `bun run test [bun test arguments]`. Under CI a skipped
+ * test is a failure, because there nothing that a test needs may be missing.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build, bun, ensureInstalled, print, run, say } from "./tools.ts";
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+await ensureInstalled();
+if (process.env["RVPN_BIN"] === undefined) await build();
+const directory = mkdtempSync(join(tmpdir(), "rvpn-test-"));
+const report = join(directory, "report.xml");
+try {
+  const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const exitCode = await run([bun, "test", ...reporter, ...process.argv.slice(2)]);
+  const counts = await readCounts(report);
+  const strict = process.env["CI"] === "true";
+  const failed =
+    counts.failed + (strict ? counts.skipped : 0) + (exitCode !== 0 && counts.failed === 0 ? 1 : 0);
+  if (counts.skipped > 0) say(`${counts.skipped} skipped${strict ? ", which counts as failed here" : ""}`);
+  print(`${counts.passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || counts.passed === 0 ? 1 : 0;
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** The sums in the head of a JUnit report. A run that wrote none has failed as a whole. */
+async function readCounts(path: string): Promise<Counts> {
+  const xml = await Bun.file(path)
+    .text()
+    .catch(() => "");
+  const head = /<testsuites[^>]*>/.exec(xml)?.[0] ?? "";
+  const count = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = count("failures") + count("errors");
+  const skipped = count("skipped");
+  return { passed: count("tests") - failed - skipped, failed, skipped };
+}

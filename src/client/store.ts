@@ -1,0 +1,149 @@
+import { join } from "node:path";
+import {
+  assert,
+  equalBytes,
+  formatLink,
+  type Identity,
+  type Random,
+  type ServerLink,
+  seatIdentity,
+} from "../proto/index.ts";
+import { removeLeftovers } from "../runtime/atomic-file.ts";
+import { UsageError } from "../runtime/errors.ts";
+import { createIdentity, IDENTITY_FILE, readIdentity } from "../runtime/identity-file.ts";
+import { lockStateDir, type StateLock } from "../runtime/lock.ts";
+import { ensureStateDir } from "../runtime/state-dir.ts";
+import {
+  type KnownServer,
+  NO_SECRET,
+  type RememberedServer,
+  readServer,
+  writeServer,
+} from "./server-file.ts";
+
+export type { KnownServer } from "./server-file.ts";
+
+const SERVER_FILE = "server.json";
+
+export interface ClientStoreOptions {
+  readonly dir: string;
+  readonly random: Random;
+}
+
+/** All that a client keeps: its identity and the one server of its state directory. Every change is durable. */
+export class ClientStore {
+  readonly #options: ClientStoreOptions;
+  readonly #lock: StateLock;
+  #server: RememberedServer | undefined;
+  #ownIdentity: Identity | undefined;
+  #seat: { readonly secret: Uint8Array; readonly identity: Identity } | undefined;
+
+  /**
+   * Opens the state in `dir`, or an empty one, and locks the directory until `close` or the end of the process. Throws
+   * UsageError if another process has it, others can read it or a file in it is damaged.
+   */
+  static open(options: ClientStoreOptions): ClientStore {
+    ensureStateDir(options.dir);
+    const lock = lockStateDir(options.dir);
+    try {
+      removeLeftovers(options.dir);
+      return new ClientStore(options, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: ClientStoreOptions, lock: StateLock) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#server = readServer(this.#path(SERVER_FILE));
+    this.#ownIdentity = readIdentity(options.dir);
+    // A new key would not be on the server's list, and whoever looks for the reason would not find it.
+    const lostIdentity = this.#ownIdentity === undefined && this.#server?.joined === true;
+    if (lostIdentity && this.#server?.kind !== "seat") {
+      throw new UsageError(
+        `${this.#path(IDENTITY_FILE)} is missing, though ${SERVER_FILE} is there`,
+        "put back a copy of it, or ask for a new invite and use it with another directory (--state)",
+      );
+    }
+  }
+
+  /** Of a seat: what its secret stands for. Else this client's own, made when it is first wanted. */
+  get identity(): Identity {
+    if (this.#server?.kind === "seat") return this.#seatIdentity(this.#server);
+    this.#ownIdentity ??= createIdentity(this.#options.dir, this.#options.random);
+    return this.#ownIdentity;
+  }
+
+  #seatIdentity({ secret, serverKey }: KnownServer): Identity {
+    if (this.#seat?.secret !== secret) this.#seat = { secret, identity: seatIdentity(secret, serverKey) };
+    return this.#seat.identity;
+  }
+
+  get server(): KnownServer | undefined {
+    return this.#server;
+  }
+
+  /**
+   * Remembers the server of a link. A new link of the known server updates the address and the gate key, and takes the
+   * place of the old invite or seat. UsageError if another server is known.
+   *
+   * The very link that was taken before changes nothing: where it stays in a service's environment, it is given at
+   * every start, and what it says may be older than what the server has told since.
+   */
+  adopt(link: ServerLink): KnownServer {
+    const known = this.#server;
+    const linkHash = new Uint8Array(new Bun.CryptoHasher("sha256").update(formatLink(link)).digest());
+    if (known === undefined) return this.#save({ ...link, joined: false, linkHash });
+    if (!equalBytes(known.serverKey, link.serverKey)) throw this.#otherServer(known, link);
+    if (equalBytes(known.linkHash, linkHash)) return known;
+    const { url, gateKey } = link;
+    // An address says where the server is, and not who this client is.
+    if (link.kind === "address") return this.#save({ ...known, url, gateKey, linkHash });
+    return this.#save({ ...link, joined: false, linkHash });
+  }
+
+  /** To be called after the first sealed Accept. The secret of an invite is forgotten then. */
+  markJoined(): void {
+    const known = this.#known();
+    if (known.joined) return;
+    const secret = known.kind === "seat" ? known.secret : NO_SECRET;
+    this.#save({ ...known, joined: true, secret });
+  }
+
+  /** Takes the gate key that the server sent in a sealed frame. */
+  replaceGateKey(gateKey: Uint8Array): void {
+    const known = this.#known();
+    assert(gateKey.length === known.gateKey.length, `a gate key has 32 bytes, not ${gateKey.length}`);
+    // A copy, as it may be a view of a packet.
+    if (!equalBytes(known.gateKey, gateKey)) this.#save({ ...known, gateKey: Uint8Array.from(gateKey) });
+  }
+
+  /** Gives the directory back to other processes. The store is not to be used any more. */
+  close(): void {
+    this.#lock.release();
+  }
+
+  #known(): RememberedServer {
+    assert(this.#server !== undefined, "a server has accepted this client, so it is known");
+    return this.#server;
+  }
+
+  #save(server: RememberedServer): KnownServer {
+    writeServer(this.#path(SERVER_FILE), server);
+    this.#server = server;
+    return server;
+  }
+
+  #path(name: string): string {
+    return join(this.#options.dir, name);
+  }
+
+  #otherServer(known: KnownServer, link: ServerLink): UsageError {
+    return new UsageError(
+      `${this.#options.dir} belongs to the server at ${known.url}, and this link is of another one, at ${link.url}`,
+      "give the link a directory of its own: --state DIR",
+    );
+  }
+}

@@ -1,0 +1,111 @@
+import { chmodSync, rmSync } from "node:fs";
+import type { Socket, UnixSocketListener } from "bun";
+import { isAnswering } from "./control-client.ts";
+import { ControlConnection, type ControlHandler } from "./control-connection.ts";
+import { controlSocketOf, listeningPath, pointTo } from "./control-path.ts";
+import { CONTROL_LIMITS } from "./control-protocol.ts";
+import { messageOf, UsageError } from "./errors.ts";
+import { isLockedHere, lockStateDir, StateDirBusy } from "./lock.ts";
+
+export interface ControlServer {
+  /** Where it listens; usually `control.sock` in the state directory. */
+  readonly path: string;
+  /** Takes no further requests; those being handled are still answered. */
+  close(): void;
+}
+
+/**
+ * Answers requests on the control socket of `dir`, which exists. What `handle` throws is the reply of that request.
+ * Throws UsageError if another process runs in `dir`. An open store has the lock of its directory; without one, it is
+ * taken here and given back by `close`.
+ */
+export async function serveControl(dir: string, handle: ControlHandler): Promise<ControlServer> {
+  const lock = isLockedHere(dir) ? undefined : lockStateDir(dir);
+  try {
+    const path = listeningPath(dir);
+    await removeStale(dir, path);
+    const listener = new ControlListener(path, handle);
+    pointTo(dir, path);
+    return {
+      path,
+      close() {
+        listener.close();
+        if (path !== controlSocketOf(dir)) rmSync(controlSocketOf(dir), { force: true });
+        lock?.release();
+      },
+    };
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+/** We have the lock, so whose socket this was is dead: unless the lock file was removed by hand, or it is our own. */
+async function removeStale(dir: string, path: string): Promise<void> {
+  if (await isAnswering(path)) {
+    throw new StateDirBusy(
+      `already running: another server or client answers on ${path}`,
+      "end that process first, or give this one a directory of its own with --state",
+    );
+  }
+  rmSync(path, { force: true });
+  rmSync(controlSocketOf(dir), { force: true });
+}
+
+class ControlListener {
+  readonly #path: string;
+  readonly #handle: ControlHandler;
+  readonly #connections = new Set<ControlConnection>();
+  readonly #listener: UnixSocketListener<ControlConnection | undefined>;
+
+  constructor(path: string, handle: ControlHandler) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#listener = this.#listen();
+    // The directory has been closed to others since before the socket was: it was never open to them.
+    chmodSync(path, 0o600);
+  }
+
+  #listen(): UnixSocketListener<ControlConnection | undefined> {
+    try {
+      return Bun.listen<ControlConnection | undefined>({
+        unix: this.#path,
+        allowHalfOpen: true,
+        data: undefined,
+        socket: {
+          open: (socket) => this.#accept(socket),
+          data: (socket, chunk) => socket.data?.received(chunk),
+          drain: (socket) => socket.data?.drained(),
+          end: (socket) => socket.data?.ended(),
+          close: (socket) => this.#forget(socket.data),
+          // Followed by `close`.
+          error: () => {},
+        },
+      });
+    } catch (error) {
+      throw new UsageError(
+        `cannot listen on ${this.#path}: ${messageOf(error)}`,
+        "name a directory on a local disk with --state",
+        { cause: error },
+      );
+    }
+  }
+
+  #accept(socket: Socket<ControlConnection | undefined>): void {
+    if (this.#connections.size >= CONTROL_LIMITS.maxConnections) return void socket.terminate();
+    socket.data = new ControlConnection(socket, this.#handle);
+    this.#connections.add(socket.data);
+  }
+
+  #forget(connection: ControlConnection | undefined): void {
+    if (connection === undefined) return;
+    connection.closed();
+    this.#connections.delete(connection);
+  }
+
+  close(): void {
+    this.#listener.stop();
+    rmSync(this.#path, { force: true });
+    for (const connection of this.#connections) connection.dropIfIdle();
+  }
+}

@@ -1,0 +1,42 @@
+import { assert } from "../proto/index.ts";
+import { CONTROL_LIMITS } from "../runtime/control-protocol.ts";
+
+const DAY_MS = 86_400_000;
+
+/** What bounds the server's list of clients. The whole list is one file, written anew at every change. */
+export const STORE_LIMITS = {
+  /** Clients and seats. At this size a change takes some 30 ms, and larger teams have other means than invites. */
+  maxClients: 10_000,
+  /** Invites remembered, open or not: enough to invite every client of a large team within a month. */
+  maxInvites: 2_000,
+  /**
+   * Revoked keys remembered. Forgetting the oldest lets nobody in: a forgotten key is refused as unknown, and only its
+   * owner is told less exactly why.
+   */
+  maxRevoked: 10_000,
+  /** An invite is good for one client unless its maker says otherwise, and never for more than there is room for. */
+  maxUses: 10_000,
+  defaultInviteMs: DAY_MS,
+  /** Ten years. Later dates are typing errors, or seats that are meant to have no end. */
+  maxExpiryMs: 3_650 * DAY_MS,
+  /** How long an invite is remembered after its end, so that who comes late is told that it has expired or was used. */
+  deadInviteMs: 30 * DAY_MS,
+  /**
+   * Gate keys kept beside the current one. Every `revoke` makes a new one, and a client gets it when it next connects:
+   * with one old key only, a laptop that slept through two revocations could never connect again. Each costs one HMAC
+   * (1 µs) per HTTP request.
+   */
+  maxOldGateKeys: 8,
+  maxNameLength: 64,
+} as const;
+
+/** Upper bound of one client's JSON in a reply to `clients`: name, key of 56 characters, kind, two dates, names of fields. */
+const CLIENT_REPLY_BYTES = 280;
+const INVITE_REPLY_BYTES = 220;
+
+assert(
+  STORE_LIMITS.maxClients * CLIENT_REPLY_BYTES + STORE_LIMITS.maxInvites * INVITE_REPLY_BYTES <
+    CONTROL_LIMITS.maxReplyBytes,
+  "the list of all clients fits into one reply of the control socket",
+);
+assert(STORE_LIMITS.maxUses <= STORE_LIMITS.maxClients, "an invite promises no more than the list can hold");
