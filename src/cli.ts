@@ -9,7 +9,7 @@ import { version } from "../package.json";
 const rawArgs = process.argv.slice(2);
 
 if (rawArgs.length === 1 && rawArgs[0] === "--version") {
-  await Bun.write(Bun.stdout, `${version}\n`);
+  await Bun.write(Bun.stdout, `${version}\n`).catch(() => process.exit(1));
 } else {
   const { main } = await import("./cli/main.ts");
   process.exit(await main(rawArgs));

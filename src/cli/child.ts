@@ -20,19 +20,21 @@ export async function runChild(
   command: readonly [string, ...string[]],
   env: Record<string, string>,
 ): Promise<number> {
-  let child: Subprocess<"inherit", "inherit", "inherit">;
+  let child: Subprocess | undefined;
+  const forward = (signal: NodeJS.Signals): void => {
+    if (!(KEYBOARD.has(signal) && isTerminalForeground())) child?.kill(signal);
+  };
+  // Before the command is there: it may be running, and somebody may answer it with a signal, before spawn returns.
+  for (const signal of FORWARDED) process.on(signal, forward);
   try {
     child = Bun.spawn([...command], { env, stdio: ["inherit", "inherit", "inherit"] });
+    await child.exited;
+    return shellCode(child);
   } catch (error) {
     return explainSpawn(error, command[0]);
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, forward);
   }
-  const forward = (signal: NodeJS.Signals): void => {
-    if (!(KEYBOARD.has(signal) && isTerminalForeground())) child.kill(signal);
-  };
-  for (const signal of FORWARDED) process.on(signal, forward);
-  await child.exited;
-  for (const signal of FORWARDED) process.off(signal, forward);
-  return shellCode(child);
 }
 
 function shellCode({ exitCode, signalCode }: Subprocess): number {

@@ -1,5 +1,6 @@
 import { ExitCode, messageOf, UsageError } from "../runtime/errors.ts";
 import { stderrHasColors, writeStderr } from "./output.ts";
+import { presentable } from "./redact.ts";
 
 const RED = "\u001b[31m";
 const PLAIN = "\u001b[0m";
@@ -24,13 +25,7 @@ export function reportFailure(error: unknown, options: { debug: boolean }): Exit
 /** The two lines of every failure: what was wrong, and what to do about it. */
 export function complain(message: string, hint: string): void {
   const prefix = stderrHasColors(process.env) ? `${RED}rvpn:${PLAIN}` : "rvpn:";
-  writeStderr(`${prefix} ${oneLine(message)}\nhint: ${oneLine(hint)}\n`);
-}
-
-/** Messages may hold what a file or a peer said: line breaks and terminal escapes stay out of it. */
-export function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be kept from the terminal
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  writeStderr(`${prefix} ${presentable(message)}\nhint: ${presentable(hint)}\n`);
 }
 
 function traceOf(error: unknown): string {

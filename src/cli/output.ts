@@ -27,9 +27,9 @@ export async function printResult(text: string): Promise<void> {
   }
 }
 
-/** A JSON result, indented: scripts do not care, people do. */
+/** A JSON result, on one line: `{"running":false}`. */
 export async function printJson(value: unknown): Promise<void> {
-  await printResult(JSON.stringify(value, undefined, 2));
+  await printResult(JSON.stringify(value));
 }
 
 /** Writes to stderr before it returns, so that no exit can cut it short; a stderr that is gone is not our end. */

@@ -1,6 +1,9 @@
 import { UsageError } from "../runtime/errors.ts";
 import type { Flag, Flags } from "./flags.ts";
+import { presentable } from "./redact.ts";
 import { closest } from "./suggest.ts";
+
+const MAX_SHOWN = 80;
 
 /** The arguments of one command, sorted but not yet judged: no defaults, no variables, nothing about what is missing. */
 export interface RawArgs {
@@ -60,12 +63,13 @@ export class RawArgsReader implements RawArgs {
   }
 
   #flag(arg: string): void {
-    const [, dashedName = "", , inlineValue] = /^([^=]*)(=(.*))?$/s.exec(arg) ?? [];
+    const equals = arg.indexOf("=");
+    const dashedName = equals === -1 ? arg : arg.slice(0, equals);
+    const inlineValue = equals === -1 ? undefined : arg.slice(equals + 1);
     const { name, flag, negated } = this.#resolve(dashedName);
-    if (this.positions.has(name)) {
-      if (flag.type !== "string" || flag.repeatable !== true) {
-        throw new UsageError(`--${name} was given twice`, `give --${name} once`);
-      }
+    const isRepeatable = flag.type === "string" && flag.repeatable === true;
+    if (this.positions.has(name) && !isRepeatable) {
+      throw new UsageError(`--${name} was given twice`, `give --${name} once`);
     }
     if (flag.type === "string") return this.#note(name, this.#valueOf(name, flag.valueHint, inlineValue));
     if (inlineValue !== undefined) {
@@ -128,9 +132,9 @@ function expected(positionals: readonly string[]): string {
   return `this command takes ${positionals.map((name) => name.toUpperCase()).join(" and ")}; --help tells more`;
 }
 
-/** An argument as it may stand in an error message: one line, not long, and without the secret part of a link. */
+/** An argument as it may stand in an error message: quoted, not long, and without the secret part of a link. */
 export function shown(arg: string): string {
   const hash = arg.indexOf("#");
-  const open = hash === -1 ? arg : `${arg.slice(0, hash)}#…`;
-  return JSON.stringify(open.length > 80 ? `${open.slice(0, 80)}…` : open);
+  const open = presentable(hash === -1 ? arg : `${arg.slice(0, hash)}#…`);
+  return JSON.stringify(open.length > MAX_SHOWN ? `${open.slice(0, MAX_SHOWN)}…` : open);
 }

@@ -1,7 +1,7 @@
 import { createConsola, type LogObject } from "consola/core";
 import type { Log, LogFields, LogLevel } from "../runtime/log.ts";
-import { oneLine } from "./failure.ts";
 import { writeStderr } from "./output.ts";
+import { presentable } from "./redact.ts";
 
 /** consola's numbers. It takes names too, but turns an unknown one into NaN, which lets everything through. */
 const CONSOLA_LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, info: 3, debug: 4 };
@@ -44,7 +44,7 @@ export function createReporter(options: ReporterOptions): Log {
 
 function formatLine(entry: LogObject, options: ReporterOptions): string {
   const [message, fields]: readonly unknown[] = entry.args;
-  const text = `${oneLine(String(message))}${formatFields(fields)}`;
+  const text = `${presentable(String(message))}${formatFields(fields)}`;
   const word = options.timestamps || entry.type !== "info" ? `${entry.type} ` : "";
   const color = options.colors ? COLORS[entry.type] : undefined;
   const painted = color === undefined ? word : `${color}${word}${PLAIN}`;
@@ -60,7 +60,7 @@ function formatFields(fields: unknown): string {
 /** Bare words stay bare; anything else is quoted, so that a value cannot pass for another field. */
 function formatValue(value: string | number | boolean | undefined): string {
   const text = String(value);
-  return /^[\w.:/@+[\]-]+$/.test(text) ? text : oneLine(JSON.stringify(text));
+  return /^[\w.:/@+[\]-]+$/.test(text) ? text : presentable(JSON.stringify(text));
 }
 
 function isFields(value: unknown): value is LogFields {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { ClientStatus } from "../client/client.ts";
 import { callControl } from "../runtime/control.ts";
 import { UsageError } from "../runtime/errors.ts";
@@ -56,7 +57,19 @@ export function dialAddress(proxy: string): { hostname: string; port: number } {
 function isAlive(pid: number): boolean {
   try {
     // Signal 0 is delivered to nobody; it only tells whether somebody is there.
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  return !isZombie(pid);
+}
+
+/** Dead, but not yet waited for by its parent: in a container whose first process waits for nobody, for ever. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // proc(5): the state follows the name, which is in brackets and may hold brackets itself.
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
   } catch {
     return false;
   }

@@ -15,3 +15,10 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void
   for (const signal of STOP_SIGNALS) process.on(signal, handler);
   return undo;
 }
+
+/** The first SIGTERM or SIGINT from now on, under the terms of `onStopSignal`. */
+export function nextStopSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  onStopSignal(resolve);
+  return promise;
+}

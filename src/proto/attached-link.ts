@@ -7,10 +7,23 @@ import type { Stream } from "./stream.ts";
  * How far a link is on its way into the tunnel. `hello`: the client waits for Accept and may send only a little.
  * `listing`: the peer's resume entries are still arriving. `open`: streams flow.
  */
-export type AttachPhase =
-  | { readonly kind: "hello"; earlyBytes: number; earlyStreams: number }
-  | { readonly kind: "listing"; missing: number; readonly entries: Map<number, ResumeEntry> }
-  | { readonly kind: "open" };
+export type AttachPhase = HelloPhase | ListingPhase | { readonly kind: "open" };
+
+export interface HelloPhase {
+  readonly kind: "hello";
+  earlyBytes: number;
+  earlyStreams: number;
+  /** What our list says; it holds once the server has taken the link. */
+  readonly stated: readonly ResumeEntry[];
+}
+
+export interface ListingPhase {
+  readonly kind: "listing";
+  missing: number;
+  readonly entries: Map<number, ResumeEntry>;
+  /** Server: the client had used up every lower id when it made its list. */
+  readonly base: number;
+}
 
 /** A link in its tunnel, with everything that waits to go out on it. */
 export class AttachedLink {
@@ -37,6 +50,15 @@ export class AttachedLink {
   constructor(link: Link, phase: AttachPhase) {
     this.link = link;
     this.phase = phase;
+  }
+
+  /** The application has taken bytes of `stream`: restates its credit now, with the next packet, or not yet. */
+  noteConsumed(stream: Stream, now: number): void {
+    const due = stream.receiving.updateDue();
+    if (due === "no") return;
+    this.updates.add(stream);
+    if (due === "soon") this.updatesSoon = true;
+    else this.link.promptWithin(now);
   }
 
   /** Control frames that should go out without waiting for data. */

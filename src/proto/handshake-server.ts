@@ -135,20 +135,18 @@ export class ServerHandshake {
     const th1 = x3dh.bundleTranscript(p, this.#options.identity.publicKey, this.bundle);
     const th2 = x3dh.offerTranscript(p, th1, offer);
     const keys = x3dh.deriveEphemeralKeys(p, agreements, sharedSecret, th2);
-    const clientKey = x3dh.openIdentity(p, offer.suite, keys.boxKey, th2, offer.box);
-    if (!p.isPrimeOrderPoint(clientKey)) throw new ProtocolError("badKey", "client identity");
-    const agreement = prekey.agree(edwardsToMontgomery(clientKey));
-    const transcript = x3dh.identityTranscript(p, th2, clientKey, offer.box);
-    const rootKey = x3dh.deriveRootKey(p, keys.chainKey, agreement, transcript);
-    wipe(keys.boxKey, keys.chainKey, agreement);
-    const { random, ratchet: options = {} } = this.#options;
-    const start = { primitives: p, suite: offer.suite, random, transcript, rootKey, options };
-    const ratchet = SplitRatchet.responder(start, prekey);
     try {
-      return { clientKey, ratchet, frames: ratchet.open(offer.packet, undefined, now).frames };
-    } catch (error) {
-      ratchet.wipe();
-      throw error;
+      const clientKey = x3dh.openIdentity(p, offer.suite, keys.boxKey, th2, offer.box);
+      if (!p.isPrimeOrderPoint(clientKey)) throw new ProtocolError("badKey", "client identity");
+      const transcript = x3dh.identityTranscript(p, th2, clientKey, offer.box);
+      const agreement = prekey.agree(edwardsToMontgomery(clientKey));
+      const rootKey = x3dh.deriveRootKey(p, keys.chainKey, agreement, transcript);
+      wipe(agreement);
+      const { random, ratchet: options = {} } = this.#options;
+      const start = { primitives: p, suite: offer.suite, random, transcript, rootKey, options };
+      return openFirst(SplitRatchet.responder(start, prekey), clientKey, offer.packet, now);
+    } finally {
+      wipe(keys.boxKey, keys.chainKey);
     }
   }
 
@@ -157,5 +155,20 @@ export class ServerHandshake {
     if (this.#state.kind !== "over") this.#state.prekey.wipe();
     if (this.#state.kind === "agreed") wipe(this.#state.agreements);
     this.#state = { kind: "over" };
+  }
+}
+
+/** Opens packet 0: only the holder of the client's secret key could seal it. */
+function openFirst(
+  ratchet: SplitRatchet,
+  clientKey: Uint8Array,
+  packet: Uint8Array,
+  now: number,
+): ProvenClient {
+  try {
+    return { clientKey, ratchet, frames: ratchet.open(packet, undefined, now).frames };
+  } catch (error) {
+    ratchet.wipe();
+    throw error;
   }
 }

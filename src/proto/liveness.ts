@@ -45,7 +45,7 @@ export class Liveness {
 
   /** True once for each ping that should be sent now. */
   takePing(now: number): boolean {
-    const idle = this.#waitingSince === undefined && now - this.#heardAt >= this.#pingIdleMs;
+    const idle = this.#waitingSince === undefined && now >= this.#heardAt + this.#pingIdleMs;
     if (!idle && !this.#pingWanted) return false;
     this.#pingWanted = false;
     this.#expect(idle ? LIMITS.pingDeadlineMs : LIMITS.urgentPingDeadlineMs, now);
@@ -58,7 +58,7 @@ export class Liveness {
 
   health(now: number): Health {
     if (this.#waitingSince === undefined || now < this.#suspectAt) return "alive";
-    return now - this.#waitingSince >= LIMITS.pingDeadlineMs ? "dead" : "suspect";
+    return now >= this.#waitingSince + LIMITS.pingDeadlineMs ? "dead" : "suspect";
   }
 
   /** When to look again, in ms on the caller's clock. */

@@ -97,7 +97,8 @@ export class ReceivingHalf {
     if (untold === 0) return "no";
     if (!this.ended && untold >= this.#window / 4) return "soon";
     const drained = this.#consumed === this.#received;
-    return drained && this.outstandingBytes > LIMITS.exemptBytes ? "later" : "no";
+    // At exactly the exemption a sender without a share of the pool stands still.
+    return drained && this.outstandingBytes >= LIMITS.exemptBytes ? "later" : "no";
   }
 
   /**
@@ -116,8 +117,8 @@ export class ReceivingHalf {
     return { consumed: this.#consumed, limit: this.#limit };
   }
 
-  /** A new link restates consumption and credit in the resume entry. */
-  restated(): void {
-    this.#told = this.#consumed;
+  /** The peer has taken a resume entry that said `consumed`. */
+  restated(consumed: number): void {
+    this.#told = Math.max(this.#told, consumed);
   }
 }

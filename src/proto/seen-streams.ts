@@ -14,6 +14,14 @@ export class SeenStreams {
     this.#below = base;
   }
 
+  /** From now on every id below `base` counts as seen. */
+  raise(base: number): void {
+    if (base <= this.#below) return;
+    for (const id of this.#above) if (id < base) this.#above.delete(id);
+    this.#below = base;
+    this.#close();
+  }
+
   has(id: number): boolean {
     return id < this.#below || this.#above.has(id);
   }
@@ -22,6 +30,10 @@ export class SeenStreams {
     if (id - this.#below > LIMITS.maxSeenGap)
       throw new ProtocolError("tooManyStreams", `stream ${id} leaves a gap`);
     this.#above.add(id);
+    this.#close();
+  }
+
+  #close(): void {
     while (this.#above.delete(this.#below)) this.#below += 1;
   }
 }

@@ -16,6 +16,8 @@ export class SendingHalf {
   #head: HeadFrame | undefined;
   #finished = false;
   #nextUnit = 0;
+  /** Highest value of `#nextUnit` so far: after a resumption units below it are sent again. */
+  #reached = 0;
   #acked = 0;
   #consumed = 0;
   #limit: number = LIMITS.initialWindowBytes;
@@ -49,9 +51,17 @@ export class SendingHalf {
     return this.#bytes.heldBytes;
   }
 
-  /** Bytes sent that the peer's application has not taken: what counts against its pool. */
+  /**
+   * Bytes sent that the peer's application has not taken: what counts against its pool. Bytes about to be sent again
+   * count, because an older link may have carried them all the same.
+   */
   get outstandingBytes(): number {
-    return this.#sentBytes - this.#consumed;
+    return this.#bytesBelow(this.#reached) - this.#consumed;
+  }
+
+  /** Bytes to be sent again, which count as outstanding already. */
+  get repeatedBytes(): number {
+    return this.#bytesBelow(this.#reached) - this.#sentBytes;
   }
 
   /** Bytes that the stream's own credit still allows. */
@@ -74,7 +84,11 @@ export class SendingHalf {
   }
 
   get #sentBytes(): number {
-    return Math.min(Math.max(this.#nextUnit - 1, 0), this.#bytes.end);
+    return this.#bytesBelow(this.#nextUnit);
+  }
+
+  #bytesBelow(unit: number): number {
+    return Math.min(Math.max(unit - 1, 0), this.#bytes.end);
   }
 
   open(head: HeadFrame): void {
@@ -98,7 +112,7 @@ export class SendingHalf {
 
   headSent(): void {
     assert(this.#nextUnit === 0, "the head goes first");
-    this.#nextUnit = 1;
+    this.#advance(1);
   }
 
   /** The next bytes to send, at most `max`. The caller has checked credit. */
@@ -107,12 +121,17 @@ export class SendingHalf {
   }
 
   bytesSent(count: number): void {
-    this.#nextUnit += count;
+    this.#advance(this.#nextUnit + count);
   }
 
   finSent(): void {
     assert(this.finIsNext, "FIN goes last");
-    this.#nextUnit += 1;
+    this.#advance(this.#nextUnit + 1);
+  }
+
+  #advance(unit: number): void {
+    this.#nextUnit = unit;
+    this.#reached = Math.max(this.#reached, unit);
   }
 
   /** The peer has every unit below `unit`. */
@@ -124,16 +143,30 @@ export class SendingHalf {
 
   /** A WindowUpdate or a resume entry: both values only ever grow, so a late one changes nothing. */
   credit(consumed: number, limit: number): void {
-    if (consumed > this.#sentBytes) throw new ProtocolError("badAck", "consumed bytes that were never sent");
+    if (consumed > this.#bytesBelow(this.#reached))
+      throw new ProtocolError("badAck", "consumed bytes that were never sent");
     this.#consumed = Math.max(this.#consumed, consumed);
     this.#limit = Math.max(this.#limit, limit);
+    // The peer has had more on the link before this one than it knew of when it asked for this one.
+    if (this.#consumed > this.#sentBytes) this.#goOnFrom(this.#consumed + 1);
   }
 
-  /** A new link: the peer expects `unit` next. What is below has arrived, what is above is sent again. */
+  /**
+   * A new link: the peer expects `unit` next, or had expected it when it asked for the link; the link before this one
+   * may have acknowledged more since. What is below has arrived, what is above is sent again.
+   */
   resume(unit: number): void {
-    if (unit > this.#nextUnit)
+    if (unit > this.#reached)
       throw new ProtocolError("badAck", "the peer expects a unit that was never sent");
-    if (unit < this.#acked) throw new ProtocolError("badAck", "the peer takes an acknowledgement back");
+    this.#goOnFrom(Math.max(unit, this.#acked));
+  }
+
+  /** A new link, and the peer has said nothing of this stream. */
+  resumeUnlisted(): void {
+    this.#goOnFrom(this.#acked);
+  }
+
+  #goOnFrom(unit: number): void {
     this.ack(unit);
     this.#nextUnit = unit;
   }
@@ -142,6 +175,7 @@ export class SendingHalf {
   restart(): void {
     assert(this.#acked === 0, "only what was never acknowledged can start again");
     this.#nextUnit = 0;
+    this.#reached = 0;
     this.#limit = LIMITS.initialWindowBytes;
   }
 }

@@ -14,7 +14,7 @@ export class StreamTable {
   readonly #streams = new Map<number, Stream>();
   readonly #role: Role;
   #nextId = 0;
-  #seen = new SeenStreams(0);
+  readonly #seen = new SeenStreams(0);
   #heldBytes = 0;
   #peerPoolUsed = 0;
   #ourPoolUsed = 0;
@@ -40,6 +40,11 @@ export class StreamTable {
   /** Bytes the peer sent that our applications have not taken, beyond the exemptions. */
   get ourPoolUsed(): number {
     return this.#ourPoolUsed;
+  }
+
+  /** Bytes we sent that the peer's applications have not taken as far as we know, beyond the exemptions. */
+  get peerPoolUsed(): number {
+    return this.#peerPoolUsed;
   }
 
   get ourPoolFree(): number {
@@ -77,9 +82,9 @@ export class StreamTable {
     if (!this.#seen.has(id)) this.#seen.add(id);
   }
 
-  /** Server, for a new tunnel: every lower id is used up. */
+  /** Server: every lower id is used up, whether or not it ever came here. */
   startAt(base: number): void {
-    this.#seen = new SeenStreams(base);
+    this.#seen.raise(base);
   }
 
   /** Client: the lowest id that the server may not have seen. */
@@ -100,10 +105,11 @@ export class StreamTable {
 
   /** Bytes that `stream` may send now: its own credit, and its share of the peer's pool. */
   allowance(stream: Stream): number {
-    const exempt = Math.max(LIMITS.exemptBytes - stream.sending.outstandingBytes, 0);
+    const { creditBytes, outstandingBytes, repeatedBytes } = stream.sending;
+    const exempt = Math.max(LIMITS.exemptBytes - outstandingBytes, 0);
     // No stream takes more than is left free (Choudhury and Hahne 1998): paused ones cannot stop the others.
     const pooled = Math.max(this.peerPoolFree - stream.poolShare, 0);
-    return Math.min(stream.sending.creditBytes, exempt + pooled);
+    return Math.min(creditBytes, repeatedBytes + exempt + pooled);
   }
 
   /** Runs a change of `stream`'s halves and brings the sums up to date. */
@@ -117,6 +123,22 @@ export class StreamTable {
   /** Checks the pool after bytes arrived. @throws ProtocolError tunnelCredit */
   checkOurPool(): void {
     if (this.#ourPoolUsed > this.ourPoolBytes) throw new ProtocolError("tunnelCredit");
+  }
+
+  /** Compares the sums with the streams they are of: for simulators, after every step. */
+  check(): void {
+    let held = 0;
+    let peerPool = 0;
+    let ourPool = 0;
+    for (const { sending, receiving, phase } of this.#streams.values()) {
+      held += sending.heldBytes;
+      peerPool += Math.max(sending.outstandingBytes - LIMITS.exemptBytes, 0);
+      if (phase.kind === "open") ourPool += Math.max(receiving.outstandingBytes - LIMITS.exemptBytes, 0);
+    }
+    assert(held === this.#heldBytes, `held ${this.#heldBytes}, streams hold ${held}`);
+    assert(peerPool === this.#peerPoolUsed, `peer's pool ${this.#peerPoolUsed}, streams use ${peerPool}`);
+    assert(ourPool === this.#ourPoolUsed, `our pool ${this.#ourPoolUsed}, streams use ${ourPool}`);
+    assert(peerPool <= this.peerPoolBytes, `the peer's pool of ${this.peerPoolBytes} holds ${peerPool}`);
   }
 
   forget(stream: Stream): void {

@@ -4,12 +4,12 @@ import { ProtocolError } from "./errors.ts";
 import type { AcceptFrame, AcceptResult, Frame, HelloFrame, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { Link } from "./link.ts";
-import type { Stream } from "./stream.ts";
+import { resume, resumeEntries, startOver } from "./resumption.ts";
 import type { TunnelCore } from "./tunnel-core.ts";
 
 /**
- * How a link enters its tunnel and how streams go on over it (PROTOCOL.md section 8): each side states the next unit
- * it expects of every stream, and the other sends again from there. The first link of a tunnel is the same with empty
+ * How a link enters and leaves its tunnel (PROTOCOL.md section 8): Hello and Accept, each with a list of where every
+ * stream stands. What becomes of the streams is in resumption.ts. The first link of a tunnel is the same with empty
  * lists.
  */
 
@@ -18,8 +18,10 @@ const HELLO_PADDING_BYTES = 1_024;
 
 /** Client: offers `link` to the server. Its first packet will carry Hello. */
 export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Uint8Array | undefined): void {
+  const older = core.pending.get(link.slot);
+  if (older !== undefined) withdraw(core, older);
   const entries = resumeEntries(core, link.slot);
-  const attached = new AttachedLink(link, { kind: "hello", earlyBytes: 0, earlyStreams: 0 });
+  const attached = new AttachedLink(link, { kind: "hello", earlyBytes: 0, earlyStreams: 0, stated: entries });
   const hello: HelloFrame = {
     type: "hello",
     tunnel: secret,
@@ -35,6 +37,7 @@ export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Ui
   const [high = 0, low = 0] = core.random(2);
   attached.helloPadding = (high * 256 + low) % HELLO_PADDING_BYTES;
   core.pending.set(link.slot, attached);
+  core.rehome();
 }
 
 /** Server: takes the link that brought `hello` into the tunnel, fencing off an older one of its slot. */
@@ -42,15 +45,17 @@ export function accept(
   core: TunnelCore,
   link: Link,
   hello: HelloFrame,
-  result: AcceptResult,
+  asked: AcceptResult,
   now: number,
 ): AttachedLink {
   detach(core, link.slot);
-  if (result !== "resumed") core.streams.startAt(hello.base);
   if (hello.entries > LIMITS.maxStreams) throw new ProtocolError("tooManyStreams", "resume entries");
+  const result = settledResult(core, link.slot, asked);
+  core.streams.startAt(hello.base);
   core.streams.peerPoolBytes = hello.poolBytes;
-  const attached = new AttachedLink(link, { kind: "listing", missing: hello.entries, entries: new Map() });
   const entries = resumeEntries(core, link.slot);
+  // The link before is fenced off, so nothing that this list says can be overtaken: it holds from here on.
+  core.restated(entries);
   const frame: AcceptFrame = {
     type: "accept",
     result,
@@ -59,16 +64,29 @@ export function accept(
     maxStreams: LIMITS.maxStreams,
     entries: entries.length,
   };
+  const attached = new AttachedLink(link, listing(hello.entries, hello.base));
   attached.frames.push(frame, ...resumeFrames(entries));
   core.links.set(link.slot, attached);
-  if (hello.entries === 0) resume(core, attached, new Map(), now);
+  listed(core, attached, [], now);
   return attached;
+}
+
+/**
+ * `dropped` is said to a slot until the client is known to have heard it. If it were `resumed` the next time, the
+ * client would take its streams for ones that never arrived, and run their requests a second time.
+ */
+function settledResult(core: TunnelCore, slot: number, asked: AcceptResult): AcceptResult {
+  if (asked === "dropped") core.replacesDropped = true;
+  if (asked !== "resumed" || !core.replacesDropped || core.heardAccept.has(slot)) return asked;
+  for (const stream of [...core.streams.values()]) if (stream.home === slot) core.breakStream(stream, "lost");
+  return "dropped";
 }
 
 /** Client: the server took the link. Its own list follows unless it is empty. */
 export function accepted(core: TunnelCore, attached: AttachedLink, frame: AcceptFrame, now: number): void {
   const { slot } = attached.link;
-  if (attached.phase.kind !== "hello") throw new ProtocolError("unexpectedFrame", "a second Accept");
+  const { phase } = attached;
+  if (phase.kind !== "hello") throw new ProtocolError("unexpectedFrame", "a second Accept");
   if (frame.entries > LIMITS.maxStreams) throw new ProtocolError("tooManyStreams");
   if (frame.result !== "resumed" && frame.entries > 0)
     throw new ProtocolError("malformed", "entries of a new tunnel");
@@ -77,11 +95,16 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   core.links.set(slot, attached);
   core.streams.peerPoolBytes = frame.poolBytes;
   core.maxStreams = Math.min(frame.maxStreams, LIMITS.maxStreams);
+  core.restated(phase.stated);
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
   core.events.push({ kind: "accepted", slot, result: frame.result });
-  attached.phase = { kind: "listing", missing: frame.entries, entries: new Map() };
-  if (frame.entries === 0) resume(core, attached, new Map(), now);
+  attached.phase = listing(frame.entries, 0);
+  listed(core, attached, [], now);
+}
+
+function listing(missing: number, base: number): AttachedLink["phase"] {
+  return { kind: "listing", missing, base, entries: new Map() };
 }
 
 /** A part of the peer's list; with the last one its streams go on. */
@@ -101,7 +124,9 @@ export function listed(
     phase.entries.set(entry.stream, entry);
   }
   phase.missing -= entries.length;
-  if (phase.missing === 0) resume(core, attached, phase.entries, now);
+  if (phase.missing > 0) return;
+  attached.phase = { kind: "open" };
+  resume(core, attached, phase, now);
 }
 
 /** The link of `slot` is gone: its streams wait for the next one. */
@@ -115,32 +140,19 @@ export function detach(core: TunnelCore, slot: number): void {
 /** Client: a link that waited for Accept is gone. */
 export function withdraw(core: TunnelCore, attached: AttachedLink): void {
   const { slot } = attached.link;
-  if (core.pending.get(slot) !== attached) return;
+  assert(core.pending.get(slot) === attached, "a link that waits for Accept");
   core.pending.delete(slot);
   if (!core.links.has(slot)) release(core, attached);
 }
 
+// A stream of which anything was sent stays with its slot, so that both sides always list the same streams for it.
 function release(core: TunnelCore, attached: AttachedLink): void {
   for (const stream of core.streams.values()) {
     if (stream.home !== attached.link.slot) continue;
     attached.scheduler.remove(stream);
-    stream.home = undefined;
+    if (core.role === "client" && !stream.sending.started) stream.home = undefined;
   }
-}
-
-/** Our side of the list: every stream that the peer may know. */
-function resumeEntries(core: TunnelCore, slot: number): ResumeEntry[] {
-  const entries: ResumeEntry[] = [];
-  for (const stream of core.streams.values()) {
-    const { sending, receiving, phase } = stream;
-    if (stream.home !== undefined && stream.home !== slot) continue;
-    if (!sending.started && receiving.next === 0) continue;
-    core.streams.settle(stream, () => receiving.restated());
-    const { next, consumed, limit } = receiving;
-    const entry = { stream: stream.id, next, consumed, limit };
-    entries.push(phase.kind === "reset" ? { ...entry, reset: phase.code } : entry);
-  }
-  return entries;
+  core.rehome();
 }
 
 function resumeFrames(entries: readonly ResumeEntry[]): Frame[] {
@@ -149,64 +161,4 @@ function resumeFrames(entries: readonly ResumeEntry[]): Frame[] {
     frames.push({ type: "resume", entries: entries.slice(start, start + LIMITS.maxResumeEntries) });
   }
   return frames;
-}
-
-/**
- * The server has no state of this tunnel. Streams that may have run there are lost; those that surely have not run
- * start at unit 0: never sent, or sent only under a tunnel that the server never accepted.
- */
-function startOver(core: TunnelCore, attached: AttachedLink, result: AcceptResult): void {
-  for (const stream of [...core.streams.values()]) {
-    if (attached.early.has(stream) || !stream.sending.started) continue;
-    const mayHaveRun = core.acceptedBefore || result === "dropped" || stream.sending.known;
-    if (mayHaveRun || stream.phase.kind !== "open") core.breakStream(stream, "lost");
-    else core.streams.settle(stream, () => stream.sending.restart());
-  }
-}
-
-/** Both lists are complete: every stream of this slot goes on, ends or starts again. */
-function resume(
-  core: TunnelCore,
-  attached: AttachedLink,
-  entries: ReadonlyMap<number, ResumeEntry>,
-  now: number,
-): void {
-  attached.phase = { kind: "open" };
-  for (const stream of [...core.streams.values()]) {
-    if (stream.home !== undefined && stream.home !== attached.link.slot) continue;
-    stream.home = attached.link.slot;
-    if (attached.early.has(stream)) continue;
-    const entry = entries.get(stream.id);
-    if (entry === undefined) absent(core, stream);
-    else present(core, attached, stream, entry);
-    if (stream.phase.kind === "reset") attached.resets.add(stream);
-    else if (core.streams.get(stream.id) === stream) core.wake(stream, now);
-  }
-  for (const entry of entries.values()) {
-    if (entry.reset === undefined) continue;
-    if (core.role === "server") core.streams.markSeen(entry.stream);
-    attached.resetAcks.add(entry.stream);
-  }
-  core.relieve(now);
-}
-
-/** The peer does not list the stream: it never had it, or is done with it. */
-function absent(core: TunnelCore, stream: Stream): void {
-  const { sending, receiving, phase } = stream;
-  if (phase.kind === "reset" || !sending.started) return;
-  if (phase.kind === "refused" || (sending.finished && receiving.ended)) return core.drop(stream);
-  const neverHadIt = core.role === "client" && !sending.known && receiving.next === 0;
-  if (neverHadIt) core.streams.settle(stream, () => sending.restart());
-  else core.breakStream(stream, "lost");
-}
-
-function present(core: TunnelCore, attached: AttachedLink, stream: Stream, entry: ResumeEntry): void {
-  assert(stream.id === entry.stream, "an entry belongs to its stream");
-  if (entry.reset !== undefined) return core.breakStream(stream, entry.reset);
-  core.streams.settle(stream, () => {
-    stream.sending.resume(entry.next);
-    stream.sending.credit(entry.consumed, entry.limit);
-  });
-  if (stream.receiving.updateDue() !== "no") attached.updates.add(stream);
-  core.forgetIfComplete(stream);
 }

@@ -1,6 +1,7 @@
+import { assert } from "./assert.ts";
 import type { AttachedLink } from "./attached-link.ts";
 import { EventQueue } from "./events.ts";
-import type { ResetCode } from "./frames.ts";
+import type { ResetCode, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { PaddingPolicy } from "./padding.ts";
 import type { Random } from "./random.ts";
@@ -11,8 +12,13 @@ export interface TunnelOptions {
   readonly role: Role;
   readonly random: Random;
   readonly padding: PaddingPolicy;
-  /** Bytes sent to us and not consumed that we take, beyond the streams' exemptions. */
+  /**
+   * Bytes sent to us and not consumed that we take, beyond the streams' exemptions: at least `maxEarlyBytes`, for a
+   * client does not know the number before Accept.
+   */
   readonly poolBytes?: number;
+  /** Bytes given to us and not acknowledged at which `write` asks for a pause, whatever their streams. */
+  readonly sendPoolBytes?: number;
 }
 
 /** What the parts of a tunnel share: its streams, its links by slot, and what its shell is to be told. */
@@ -20,6 +26,7 @@ export class TunnelCore {
   readonly role: Role;
   readonly random: Random;
   readonly padding: PaddingPolicy;
+  readonly sendPoolBytes: number;
   readonly streams: StreamTable;
   readonly events = new EventQueue();
   /** Links whose streams flow or are about to. */
@@ -32,6 +39,9 @@ export class TunnelCore {
   readonly pausedStreams = new Set<Stream>();
   /** Client: most streams the server takes at once. */
   maxStreams: number = LIMITS.maxStreams;
+  /** Server: this tunnel replaces one that was given up; slots whose client has surely heard so. */
+  replacesDropped = false;
+  readonly heardAccept = new Set<number>();
   /** Client: the server has accepted this tunnel before, so streams of it may have run. */
   acceptedBefore = false;
 
@@ -39,31 +49,69 @@ export class TunnelCore {
     this.role = options.role;
     this.random = options.random;
     this.padding = options.padding;
+    assert((options.poolBytes ?? LIMITS.poolBytes) >= LIMITS.maxEarlyBytes, "a pool holds what comes early");
+    this.sendPoolBytes = options.sendPoolBytes ?? LIMITS.sendPoolBytes;
     this.streams = new StreamTable(options.role, options.poolBytes ?? LIMITS.poolBytes);
   }
 
-  /** The link that carries `stream`, if it has one. */
+  /** The link that carries `stream`, if it has one. One that waits for Accept carries what began on it. */
   linkOf(stream: Stream): AttachedLink | undefined {
-    return stream.home === undefined
-      ? undefined
-      : (this.links.get(stream.home) ?? this.pending.get(stream.home));
+    if (stream.home === undefined) return undefined;
+    const attached = this.links.get(stream.home);
+    if (attached !== undefined) return attached;
+    const pending = this.pending.get(stream.home);
+    return !stream.sending.started || pending?.early.has(stream) ? pending : undefined;
   }
 
   /** Gives a stream without a link one, the least loaded first. */
   ensureHome(stream: Stream): void {
-    if (stream.home !== undefined) return;
-    stream.home = (this.links.values().next().value ?? this.pending.values().next().value)?.link.slot;
+    if (stream.home === undefined)
+      stream.home = this.#leastLoaded(this.links) ?? this.#leastLoaded(this.pending);
+  }
+
+  #leastLoaded(links: ReadonlyMap<number, AttachedLink>): number | undefined {
+    const slots = [...links.keys()];
+    if (slots.length < 2) return slots[0];
+    const load = new Map(slots.map((slot) => [slot, 0]));
+    for (const { home } of this.streams.values()) {
+      const count = home === undefined ? undefined : load.get(home);
+      if (home !== undefined && count !== undefined) load.set(home, count + 1);
+    }
+    return slots.reduce((best, slot) => ((load.get(slot) ?? 0) < (load.get(best) ?? 0) ? slot : best));
+  }
+
+  /** Client: streams of which nothing was sent go to whatever link there is. */
+  rehome(): void {
+    if (this.role !== "client" || this.links.size + this.pending.size === 0) return;
+    for (const stream of this.streams.values()) {
+      if (stream.home !== undefined || stream.phase.kind !== "open") continue;
+      this.ensureHome(stream);
+      this.#queueHead(stream);
+    }
+  }
+
+  /** The peer has taken, or will take before anything else, a list of ours with these entries. */
+  restated(entries: readonly ResumeEntry[]): void {
+    for (const { stream: id, consumed } of entries) {
+      const stream = this.streams.get(id);
+      if (stream !== undefined) this.streams.settle(stream, () => stream.receiving.restated(consumed));
+    }
   }
 
   /** Queues whatever `stream` can send: its head first, then bytes and FIN. */
   wake(stream: Stream, now: number): void {
     if (stream.phase.kind === "reset") return;
+    if (!stream.sending.started) return this.#queueHead(stream);
     const attached = this.linkOf(stream);
     if (attached === undefined || attached.phase.kind === "listing") return;
-    const { sending } = stream;
-    if (!sending.started) {
-      if (sending.head !== undefined && !attached.heads.includes(stream)) attached.heads.push(stream);
-    } else if (stream.hasUnsent) attached.scheduler.add(stream, now);
+    if (stream.hasUnsent) attached.scheduler.add(stream, now);
+  }
+
+  #queueHead(stream: Stream): void {
+    const attached = this.linkOf(stream);
+    if (attached === undefined || attached.phase.kind === "listing" || stream.sending.head === undefined)
+      return;
+    if (!attached.heads.includes(stream)) attached.heads.push(stream);
   }
 
   /** The application or the peer ended the stream for good: nothing of it is kept. */
@@ -87,6 +135,14 @@ export class TunnelCore {
     if (stream.phase.kind === "open") this.events.push({ kind: "reset", stream: stream.id, code });
   }
 
+  /** The peer has forgotten `stream`. That is its end if both directions had one, and else the rest is lost. */
+  forgotten(stream: Stream): void {
+    const { sending, receiving, phase } = stream;
+    const ended = sending.finished && receiving.ended;
+    if (phase.kind !== "open" || ended) this.drop(stream);
+    else this.breakStream(stream, "lost");
+  }
+
   /** Forgets `stream` once both ends are done with it. */
   forgetIfComplete(stream: Stream): void {
     if (stream.complete) this.drop(stream);
@@ -94,14 +150,25 @@ export class TunnelCore {
 
   /** Room came free: streams that waited for the peer's pool, and readers that were paused, may go on. */
   relieve(now: number): void {
+    this.#relievePool(now);
+    this.resumeReaders();
+  }
+
+  #relievePool(now: number): void {
     if (this.poolBlocked.size > 0 && this.streams.peerPoolFree > 0) {
       const waiting = [...this.poolBlocked];
       this.poolBlocked.clear();
       for (const stream of waiting) this.wake(stream, now);
     }
+  }
+
+  /** Bytes went out or were acknowledged: readers that were paused may go on. */
+  resumeReaders(): void {
+    const low = Math.max(this.sendPoolBytes - LIMITS.streamHighWaterBytes, this.sendPoolBytes / 2);
     for (const stream of this.pausedStreams) {
-      if (this.streams.heldBytes > LIMITS.sendPoolBytes - LIMITS.streamHighWaterBytes) return;
       if (stream.sending.unsentBytes > LIMITS.streamLowWaterBytes) continue;
+      // A stream that holds nothing may always read once: others that stand still must not stop it.
+      if (this.streams.heldBytes > low && stream.sending.heldBytes > 0) continue;
       this.pausedStreams.delete(stream);
       this.events.push({ kind: "writable", stream: stream.id });
     }

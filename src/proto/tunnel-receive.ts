@@ -17,6 +17,8 @@ export function receiveFrame(core: TunnelCore, attached: AttachedLink, frame: Fr
       attached.frames.push({ type: "pong", nonce: frame.nonce });
       return;
     case "packetAck":
+      // Accept is in our first packet, so whoever acknowledges anything has it.
+      if (frame.count > 0) core.heardAccept.add(attached.link.slot);
       return unitsAcknowledged(core, attached.link.acknowledged(frame.count, frame.delayUs, now), now);
     case "hello":
       throw new ProtocolError("unexpectedFrame", "Hello behind the first frame");
@@ -65,7 +67,7 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
       return;
     }
     case "proxyData":
-      return receiveData(core, attached, frame);
+      return receiveData(core, attached, frame, now);
     case "windowUpdate": {
       const stream = core.streams.find(frame.stream);
       if (stream === undefined) return;
@@ -78,7 +80,8 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
       return receiveReset(core, attached, frame);
     case "resetAck": {
       const stream = core.streams.find(frame.stream);
-      if (stream?.phase.kind === "reset") core.drop(stream);
+      // The answer to our RESET, or the news that the peer has long forgotten the stream.
+      if (stream !== undefined) core.forgotten(stream);
       return;
     }
     default:
@@ -86,7 +89,7 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
   }
 }
 
-function receiveData(core: TunnelCore, attached: AttachedLink, frame: ProxyDataFrame): void {
+function receiveData(core: TunnelCore, attached: AttachedLink, frame: ProxyDataFrame, now: number): void {
   const stream = core.streams.find(frame.stream);
   if (stream?.phase.kind !== "open") return;
   const { receiving } = stream;
@@ -96,7 +99,7 @@ function receiveData(core: TunnelCore, attached: AttachedLink, frame: ProxyDataF
     if (arrival.fin) core.events.push({ kind: "fin", stream: stream.id });
   });
   core.streams.checkOurPool();
-  if (frame.fin && receiving.updateDue() !== "no") attached.updates.add(stream);
+  if (frame.fin) attached.noteConsumed(stream, now);
   core.forgetIfComplete(stream);
 }
 
@@ -129,12 +132,6 @@ function onlyFor(core: TunnelCore, role: TunnelCore["role"], frame: Frame): void
 /** What the application has taken changes the credit to give: now, with the next packet, or not yet. */
 export function consumed(core: TunnelCore, stream: Stream, count: number, now: number): void {
   stream.receiving.consume(count);
-  const attached = core.linkOf(stream);
-  if (attached !== undefined) {
-    const due = stream.receiving.updateDue();
-    if (due !== "no") attached.updates.add(stream);
-    if (due === "soon") attached.updatesSoon = true;
-    if (due === "later") attached.link.promptWithin(now);
-  }
+  core.linkOf(stream)?.noteConsumed(stream, now);
   core.forgetIfComplete(stream);
 }

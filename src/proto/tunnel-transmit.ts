@@ -40,7 +40,7 @@ export function nextPacket(core: TunnelCore, attached: AttachedLink, now: number
   const data = mayCarryData(attached);
   if (!data && !attached.hasUrgent && !link.ackDue(now)) return undefined;
   addControl(core, attached, draft, now);
-  if (mayCarryData(attached)) addData(core, attached, draft, now);
+  if (attached.frames.length === 0 && mayCarryData(attached)) addData(core, attached, draft, now);
   if (draft.frames.length === 0) return undefined;
   const appLimited = attached.scheduler.idle;
   const extraPadding = attached.helloPadding;
@@ -62,7 +62,8 @@ function addControl(core: TunnelCore, attached: AttachedLink, draft: Draft, now:
   const ack = attached.link.takeAck(now);
   if (ack !== undefined) draft.add(ack, CONTROL_BYTES);
   addFrames(attached, draft);
-  if (attached.phase.kind === "hello" && attached.frames.length > 0) return;
+  // Nothing of a stream goes before the end of our resume list.
+  if (attached.frames.length > 0) return;
   addResets(attached, draft);
   addUpdates(core, attached, draft, now);
   if (attached.phase.kind !== "listing") addHeads(core, attached, draft, now);
@@ -97,7 +98,7 @@ function addUpdates(core: TunnelCore, attached: AttachedLink, draft: Draft, now:
   const rttMs = attached.link.flight.rttMs ?? 0;
   for (const stream of attached.updates) {
     if (draft.length + DATA_HEADER_BYTES > CONTROL_BYTES) return;
-    const maxWindow = Math.min(LIMITS.maxWindowBytes, core.streams.ourPoolFree / 2);
+    const maxWindow = Math.min(LIMITS.maxWindowBytes, Math.floor(core.streams.ourPoolFree / 2));
     core.streams.settle(stream, () => {
       const credit = stream.receiving.update(now, rttMs, maxWindow);
       draft.add({ type: "windowUpdate", stream: stream.id, ...credit }, CONTROL_BYTES);
@@ -129,6 +130,8 @@ function addHeads(core: TunnelCore, attached: AttachedLink, draft: Draft, now: n
 function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
   const { scheduler, link, phase } = attached;
   let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, LIMITS.minPacketBytes));
+  // Packet 0 travels behind the handshake message and has no body.
+  if (draft.frames[0]?.type === "hello") budget = Math.min(budget, LIMITS.minBodyBytes - 1);
   while (budget > 0 && !draft.body) {
     const stream = scheduler.next();
     if (stream === undefined) return;

@@ -1,6 +1,7 @@
 import { assert } from "./assert.ts";
 import type { AttachedLink } from "./attached-link.ts";
 import type { Destination, DialResult } from "./destination.ts";
+import { ProtocolError } from "./errors.ts";
 import type { TunnelEvent } from "./events.ts";
 import type { AcceptResult, Frame, HelloFrame, ResetCode } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
@@ -31,13 +32,6 @@ export class Tunnel {
   offer(link: Link, secret: Uint8Array, join?: Uint8Array): void {
     assert(secret.length === 32, "a tunnel's secret has 32 bytes");
     offer(this.#core, link, secret, join);
-    const attached = this.#core.pending.get(link.slot);
-    if (attached === undefined || this.#core.links.has(link.slot)) return;
-    for (const stream of this.#core.streams.values()) {
-      if (stream.sending.started || stream.home !== undefined) continue;
-      stream.home = link.slot;
-      this.#core.wake(stream, link.liveness.heardAt);
-    }
   }
 
   /** Server: takes a link whose first frame was `hello`; `rest` are the frames behind it. */
@@ -78,7 +72,8 @@ export class Tunnel {
 
   #receiveFrames(attached: AttachedLink, frames: readonly Frame[], now: number): void {
     for (const frame of frames) {
-      if (attached.frames.length > LIMITS.maxControlFrames) return;
+      if (attached.frames.length > LIMITS.maxControlFrames)
+        throw new ProtocolError("tooLarge", "control frames to answer");
       receiveFrame(this.#core, attached, frame, now);
     }
     attached.link.expectAnswer(now);
@@ -121,7 +116,7 @@ export class Tunnel {
     if (stream?.phase.kind !== "open" || bytes.length === 0) return true;
     core.streams.settle(stream, () => stream.sending.write(bytes));
     core.wake(stream, now);
-    const full = core.streams.heldBytes >= LIMITS.sendPoolBytes;
+    const full = core.streams.heldBytes >= core.sendPoolBytes;
     if (!full && stream.sending.unsentBytes < LIMITS.streamHighWaterBytes) return true;
     core.pausedStreams.add(stream);
     return false;
@@ -164,10 +159,17 @@ export class Tunnel {
 
   /** Client: the server has restarted. What may have run there is lost, what never left goes on under a new secret. */
   breakStarted(): void {
-    for (const stream of [...this.#core.streams.values()]) {
-      if (stream.sending.started) this.#core.breakStream(stream, "lost");
+    const core = this.#core;
+    for (const attached of [...core.pending.values()]) withdraw(core, attached);
+    for (const slot of [...core.links.keys()]) {
+      detach(core, slot);
+      // What is opened from now on must not go to the old server, which may live on somewhere.
+      core.events.push({ kind: "dead", slot });
     }
-    this.#core.acceptedBefore = false;
+    for (const stream of [...core.streams.values()]) {
+      if (stream.sending.started) core.breakStream(stream, "lost");
+    }
+    core.acceptedBefore = false;
   }
 
   pollEvent(): TunnelEvent | undefined {
@@ -179,7 +181,7 @@ export class Tunnel {
     for (const attached of [...this.#core.links.values(), ...this.#core.pending.values()]) {
       const packet = nextPacket(this.#core, attached, now);
       if (packet === undefined) continue;
-      this.#core.relieve(now);
+      this.#core.resumeReaders();
       return { ...packet, link: attached.link };
     }
     return undefined;
@@ -207,6 +209,11 @@ export class Tunnel {
     }
   }
 
+  /** Throws unless the sums that are kept agree with the streams. For simulators. */
+  check(): void {
+    this.#core.streams.check();
+  }
+
   /** Numbers for status pages, limits and tests. Bytes where not said otherwise. */
   stats(): TunnelStats {
     const { streams, links } = this.#core;
@@ -215,6 +222,7 @@ export class Tunnel {
       streams: streams.size,
       heldBytes: streams.heldBytes,
       ourPoolUsed: streams.ourPoolUsed,
+      peerPoolUsed: streams.peerPoolUsed,
       links: links.size,
       ...(rttMs === undefined ? {} : { rttMs }),
     };
@@ -224,7 +232,10 @@ export class Tunnel {
 export interface TunnelStats {
   readonly streams: number;
   readonly heldBytes: number;
+  /** Received and not consumed, beyond the exemptions. */
   readonly ourPoolUsed: number;
+  /** Sent and not known to be consumed, beyond the exemptions. */
+  readonly peerPoolUsed: number;
   readonly links: number;
   readonly rttMs?: number;
 }

@@ -57,7 +57,7 @@ export class ControlConnection {
   }
 
   drained(): void {
-    // Not end(): that would close at once and take back what the kernel has not delivered yet.
+    // Half-closed only: were bytes of the other side unread at a close, it could get a reset in place of the reply.
     if (this.#phase.kind === "replying" && this.#phase.writer.write()) this.#socket.shutdown();
   }
 

@@ -67,12 +67,18 @@ export function pointTo(dir: string, path: string): void {
   renameSync(temporary, direct);
 }
 
+/** Where the socket of `dir` was put last, whether or not it is still there or to be trusted. */
+export function lastSocketOf(dir: string): string {
+  const direct = controlSocketOf(dir);
+  return look(direct)?.isSymbolicLink() === true ? readlinkSync(direct) : direct;
+}
+
 /** The path to connect to for `dir`; undefined if there is no socket. Throws UsageError if it may not be trusted. */
 export function connectingPath(dir: string): string | undefined {
   const direct = controlSocketOf(dir);
-  const stats = look(direct);
-  if (stats === undefined || !stats.isSymbolicLink()) return stats === undefined ? undefined : direct;
-  const path = readlinkSync(direct);
+  if (look(direct) === undefined) return undefined;
+  const path = lastSocketOf(dir);
+  if (path === direct) return direct;
   const place = look(dirname(path));
   if (place === undefined) return undefined;
   // The temporary directory is emptied now and then, and then everybody may make this one.

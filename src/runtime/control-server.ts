@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from "node:fs";
 import type { Socket, UnixSocketListener } from "bun";
 import { isAnswering } from "./control-client.ts";
 import { ControlConnection, type ControlHandler } from "./control-connection.ts";
-import { controlSocketOf, listeningPath, pointTo } from "./control-path.ts";
+import { controlSocketOf, lastSocketOf, listeningPath, pointTo } from "./control-path.ts";
 import { CONTROL_LIMITS } from "./control-protocol.ts";
 import { messageOf, UsageError } from "./errors.ts";
 import { isLockedHere, lockStateDir, StateDirBusy } from "./lock.ts";
@@ -26,9 +26,13 @@ export async function serveControl(dir: string, handle: ControlHandler): Promise
     await removeStale(dir, path);
     const listener = new ControlListener(path, handle);
     pointTo(dir, path);
+    let closed = false;
     return {
       path,
       close() {
+        // Once only: by now the socket could be that of another.
+        if (closed) return;
+        closed = true;
         listener.close();
         if (path !== controlSocketOf(dir)) rmSync(controlSocketOf(dir), { force: true });
         lock?.release();
@@ -42,9 +46,10 @@ export async function serveControl(dir: string, handle: ControlHandler): Promise
 
 /** We have the lock, so whose socket this was is dead: unless the lock file was removed by hand, or it is our own. */
 async function removeStale(dir: string, path: string): Promise<void> {
-  if (await isAnswering(path)) {
+  // The environment of the last start may have led it elsewhere.
+  if ((await isAnswering(path)) || (await isAnswering(lastSocketOf(dir)))) {
     throw new StateDirBusy(
-      `already running: another server or client answers on ${path}`,
+      `already running: another server or client runs in ${dir}`,
       "end that process first, or give this one a directory of its own with --state",
     );
   }

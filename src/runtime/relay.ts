@@ -34,6 +34,9 @@ export class Relay implements StreamListener {
   /** How many of them, in front, did not come through the stream. */
   #injectedBytes = 0;
   #inputEnded = false;
+  #paused = false;
+  /** A write has failed. Bun tells a paused socket nothing more then, and may report the end of others as a clean one. */
+  #broken = false;
   #finArrived = false;
   #shutDown = false;
   #done = false;
@@ -76,7 +79,7 @@ export class Relay implements StreamListener {
   socketData(bytes: Uint8Array): void {
     if (this.#done || this.#inputEnded) return;
     this.#progressAt = performance.now();
-    if (this.#stream?.write(bytes) === false) this.#socket?.pause();
+    if (this.#stream?.write(bytes) === false) this.#pause();
   }
 
   /** The socket takes bytes again. */
@@ -87,6 +90,7 @@ export class Relay implements StreamListener {
   /** The socket's peer sends no more. */
   socketEnd(): void {
     if (this.#done || this.#inputEnded) return;
+    if (this.#broken) return this.abort("connection");
     this.#inputEnded = true;
     this.#stream?.finish();
     this.#endIfBoth();
@@ -95,7 +99,7 @@ export class Relay implements StreamListener {
   /** The socket is gone. After our own shutdown the peer's FIN is reported as a close without error. */
   socketClose(error?: Error): void {
     if (this.#done) return;
-    if (error === undefined && this.#shutDown) {
+    if (error === undefined && this.#shutDown && !this.#broken) {
       if (!this.#inputEnded) this.#stream?.finish();
       return this.#finish();
     }
@@ -123,7 +127,9 @@ export class Relay implements StreamListener {
   }
 
   onWritable(): void {
-    if (!this.#done) this.#socket?.resume();
+    if (this.#done) return;
+    this.#paused = false;
+    this.#socket?.resume();
   }
 
   /** Breaks both sides: idle half-closed stream, drain deadline, a dial that failed on the way. */
@@ -138,13 +144,24 @@ export class Relay implements StreamListener {
     if (!this.#done) this.#finish();
   }
 
+  #pause(): void {
+    if (this.#broken) return this.abort("connection");
+    this.#paused = true;
+    this.#socket?.pause();
+  }
+
   #flush(): void {
     if (this.#socket === undefined) return;
     let taken = 0;
     while (this.#pending[0] !== undefined) {
       const bytes = this.#pending[0];
-      // -1: the socket is closed; its close handler follows and cleans up.
-      const count = Math.max(this.#socket.write(bytes), 0);
+      const count = this.#socket.write(bytes);
+      if (count < 0) {
+        this.#broken = true;
+        // Of a socket that is not paused the rest of the input is still to come, then its end.
+        if (this.#paused) this.abort("connection");
+        return;
+      }
       taken += count;
       if (count < bytes.length) {
         this.#pending[0] = bytes.subarray(count);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { version } from "../../package.json";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { inviteLink, secretOf } from "./support/links.ts";
 import { rvpn } from "./support/transcript.ts";
 
 describe("questions are answered on stdout", () => {
@@ -93,4 +94,15 @@ describe("mistakes: exit code 2, what was wrong, and what to do", () => {
     expect(exitCode).toBe(2);
     expect(stderr).toStartWith('rvpn: RVPN_PROXY: "socks" is not [HOST:]PORT\nhint: ');
   });
+});
+
+test("a link or a secret key in the wrong place is not repeated", async () => {
+  const link = inviteLink("wss://vpn.example.org/");
+  for (const args of [["client", "--proxy", link], ["server", "--decoy", link], ["invite", link], [link]]) {
+    const { exitCode, stderr } = await rvpn(args, { env: { RVPN_STATE: "/nowhere" } });
+    expect({ exitCode, hasSecret: stderr.includes(secretOf(link).slice(0, 20)) }).toEqual({
+      exitCode: 2,
+      hasSecret: false,
+    });
+  }
 });

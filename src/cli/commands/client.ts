@@ -10,7 +10,7 @@ import { formatHostPort } from "../host-port.ts";
 import { linkArgument, readLink } from "../link-source.ts";
 import { printResult } from "../output.ts";
 import { Readiness } from "../readiness.ts";
-import { onStopSignal } from "../signals.ts";
+import { nextStopSignal } from "../signals.ts";
 
 const DETACH_TIMEOUT_MS = 10_000;
 
@@ -82,11 +82,13 @@ async function serve(
   link: ServerLink | undefined,
   readiness: Readiness,
 ): Promise<void> {
+  // Before anything is begun: from here on a signal ends the client in order, also one that has just come up.
+  const signal = nextStopSignal();
   const { store, server } = openServer(options, link);
   const client = await startClient({ ...options, store, server, hostname: listen.host, port: listen.port });
   const address = formatHostPort(client);
   options.log.info(`proxy on ${address}`);
-  onStopSignal(() => void client.stop());
+  void signal.then(() => client.stop());
   const outcome = await untilFirstLink(client, options.timeoutMs);
   if (outcome === "stopped")
     readiness.failed(new Error("the client was stopped before it reached the server"));

@@ -1,15 +1,21 @@
-import { type RunningClient, startClient } from "../../client/client.ts";
+import type { ClientStatus, RunningClient } from "../../client/client.ts";
 import type { ServerLink } from "../../proto/index.ts";
 import { UsageError } from "../../runtime/errors.ts";
+import { StateDirBusy } from "../../runtime/lock.ts";
 import { runChild } from "../child.ts";
-import { openServer, readTunnelOptions, type TunnelOptions, tunnelFlags } from "../client-options.ts";
+import { readTunnelOptions, type TunnelOptions, tunnelFlags } from "../client-options.ts";
 import { command } from "../command.ts";
 import { errorOf, notReached, untilFirstLink } from "../first-link.ts";
 import { linkArgument, readLink } from "../link-source.ts";
 import { proxyEnvironment } from "../proxy-environment.ts";
+import { type RunClient, startRunClient } from "../run-client.ts";
 import { askStatus, awaitLink, dialAddress } from "../running-client.ts";
+import { onStopSignal } from "../signals.ts";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A client that starts or stops, or another `run`, has the directory without answering for no longer than this. */
+const HANDOVER_MS = 5_000;
+const RETRY_MS = 50;
 
 const args = {
   link: linkArgument,
@@ -19,7 +25,8 @@ const args = {
 export default command({
   args,
   takesCommand: true,
-  notes: `Uses the client that runs in the state directory, or else its own on a free port for as long as the command runs.
+  notes: `Uses the client that runs in the state directory, or else its own on a free port for as long as the command runs;
+any number of these may run at once.
 Sets ALL_PROXY (socks5h), HTTP_PROXY and HTTPS_PROXY, in small letters too, and keeps NO_PROXY. Forwards signals and
 returns the command's exit code, 128+n if signal n ended it, 127 if it was not found. If the server is not reached
 within --timeout (default 10s) the command is not started.
@@ -50,27 +57,51 @@ interface Proxy {
   release(): Promise<void>;
 }
 
+/** The proxy of the client that runs in the state directory, or of our own. */
 async function findProxy(options: TunnelOptions, link: ServerLink | undefined): Promise<Proxy> {
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const running = await askStatus(options.stateDir);
-  if (running === undefined) return await ownProxy(options, link, timeoutMs);
-  const status = running.link === "up" ? running : await awaitLink(options.stateDir, timeoutMs);
+  const giveUpAt = performance.now() + HANDOVER_MS;
+  for (;;) {
+    const running = await askStatus(options.stateDir);
+    if (running !== undefined) return await proxyOf(running, options, link);
+    try {
+      return await ownProxy(await startRunClient(options, link), options);
+    } catch (error) {
+      if (!(error instanceof StateDirBusy) || performance.now() > giveUpAt) throw error;
+      await Bun.sleep(RETRY_MS);
+    }
+  }
+}
+
+async function proxyOf(
+  running: ClientStatus,
+  { stateDir, timeoutMs = DEFAULT_TIMEOUT_MS }: TunnelOptions,
+  link: ServerLink | undefined,
+): Promise<Proxy> {
+  if (link !== undefined && link.url !== running.server) {
+    throw new UsageError(
+      `the client that runs in ${stateDir} is for ${running.server}, and this link for ${link.url}`,
+      "leave out the link, or name another directory with --state",
+    );
+  }
+  const status = running.link === "up" ? running : await awaitLink(stateDir, timeoutMs);
   if (status?.link !== "up") throw notReached(timeoutMs, status?.lastReason);
   return { ...dialAddress(status.proxy), release: async () => {} };
 }
 
-async function ownProxy(
-  options: TunnelOptions,
-  link: ServerLink | undefined,
-  timeoutMs: number,
-): Promise<Proxy> {
-  const { store, server } = openServer(options, link);
-  const client = await startClient({ ...options, store, server, hostname: "127.0.0.1", port: 0 });
-  if ((await untilFirstLink(client, timeoutMs)) === "stopped") {
-    throw new UsageError("the client was stopped before it reached the server", "start the command again");
+async function ownProxy({ client, release }: RunClient, options: TunnelOptions): Promise<Proxy> {
+  // Until the command runs and gets the signals: without this a killed run leaves its directory to the next one.
+  const undo = onStopSignal((signal) => void release().then(() => process.kill(process.pid, signal)));
+  try {
+    const outcome = await untilFirstLink(client, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    if (outcome === "stopped") throw new Error("the client was stopped before it reached the server");
+  } catch (error) {
+    await release();
+    throw error;
+  } finally {
+    undo();
   }
   void warnOfEnd(client, options);
-  return { hostname: client.hostname, port: client.port, release: () => client.stop() };
+  return { hostname: client.hostname, port: client.port, release };
 }
 
 /** The command goes on without its proxy: whether it can is its own to judge, and its exit code is the answer. */

@@ -4,11 +4,11 @@ import { parseListenAddress } from "../../runtime/address.ts";
 import { UsageError } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import { secureRandom } from "../../runtime/random.ts";
-import { type RunningServer, startServer } from "../../server/server.ts";
+import { startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { logOf, paddingFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
-import { onStopSignal } from "../signals.ts";
+import { nextStopSignal } from "../signals.ts";
 
 const args = {
   listen: {
@@ -68,6 +68,8 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       values.decoy === undefined ? {} : { decoyDir: parseDecoy(values.decoy, nameOf("decoy")) };
     const log = logOf(values["log-level"], { otherwise: "info", timestamps: true });
     const stateDir = stateDirOf(values.state, "server");
+    // Before anything is begun: from here on a signal ends a server in order, also one that has just come up.
+    const signal = nextStopSignal();
     const store = ServerStore.open({ dir: stateDir, now: Date.now, random: secureRandom });
     const server = await startServer({
       hostname: listen.host,
@@ -83,8 +85,10 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       log,
     });
     tellHowToInvite(store, log);
-    await untilDrained(server, log, values.drain);
+    log.info(`${await signal}: draining for up to ${values.drain}; a second signal ends the server at once`);
+    await server.stop();
     store.close();
+    log.info("stopped");
     return undefined;
   },
 });
@@ -110,14 +114,4 @@ function parseDecoy(text: string, label: string): string {
 function tellHowToInvite(store: ServerStore, log: Log): void {
   if (store.clients().length > 0 || store.invites().length > 0) return;
   log.info("no client can connect yet; let one in with: rvpn invite NAME --url wss://YOUR-HOST/");
-}
-
-/** Waits for the first signal and for what it starts. The second one needs no code: it has its default effect. */
-async function untilDrained(server: RunningServer, log: Log, drain: string): Promise<void> {
-  const { promise, resolve: onSignal } = Promise.withResolvers<NodeJS.Signals>();
-  onStopSignal(onSignal);
-  const signal = await promise;
-  log.info(`${signal}: draining for up to ${drain}; a second signal ends the server at once`);
-  await server.stop();
-  log.info("stopped");
 }

@@ -8,7 +8,13 @@ import { askStatus, awaitLink } from "../running-client.ts";
 const args = {
   state: clientStateFlag,
   json: jsonFlag,
-  wait: { type: "string", valueHint: "DURATION", description: "wait up to this long until the link is up" },
+  wait: {
+    type: "string",
+    valueHint: "DURATION",
+    // RVPN_WAIT is of the client's --wait, which is about requests; it must not make every status wait.
+    env: false,
+    description: "wait up to this long until the link is up",
+  },
   "log-level": logLevelFlag,
 } as const;
 

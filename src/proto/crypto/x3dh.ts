@@ -68,12 +68,13 @@ export type EphemeralSide =
       readonly prekey: X25519KeyPair;
     };
 
-/** DH2 ‖ DH3. ProtocolError badKey if one of them is all zero. */
+/** DH2 ‖ DH3. ProtocolError badKey if the peer's EK or SPK is of small order. */
 export function agreeEphemeral(side: EphemeralSide): Uint8Array {
-  const [dh2, dh3] =
+  // DH3 first: it alone can fail at the client, and at the server both do, so that a failure leaves nothing to wipe.
+  const [dh3, dh2] =
     side.role === "client"
-      ? [side.ephemeral.agree(edwardsToMontgomery(side.serverKey)), side.ephemeral.agree(side.prekey)]
-      : [side.identity.agree(side.ephemeralKey), side.prekey.agree(side.ephemeralKey)];
+      ? [side.ephemeral.agree(side.prekey), side.ephemeral.agree(edwardsToMontgomery(side.serverKey))]
+      : [side.prekey.agree(side.ephemeralKey), side.identity.agree(side.ephemeralKey)];
   const agreements = concatBytes(dh2, dh3);
   wipe(dh2, dh3);
   return agreements;
@@ -137,5 +138,5 @@ export function openIdentity(
 ): Uint8Array {
   checkLength("box", box, BOX_BYTES);
   const sealed = { frames: box.subarray(0, KEY_BYTES), chunk: undefined, tag: box.subarray(KEY_BYTES) };
-  return p.openParts(suite, boxKey, th2, sealed).frames;
+  return Uint8Array.from(p.openParts(suite, boxKey, th2, sealed).frames);
 }

@@ -10,6 +10,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
   const firstLink = Promise.withResolvers<void>();
   const finished = Promise.withResolvers<ClientEnd>();
   const { hostname } = options;
+  const { FAKE_CLIENT: fate } = process.env;
   const { port } = listener;
   let link: ClientStatus["link"] = "connecting";
   const status = (): ClientStatus => ({
@@ -37,7 +38,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     link = "up";
     firstLink.resolve();
   };
-  setTimeout(() => meetFate(process.env["FAKE_CLIENT"], comeUp, end), EVENT_DELAY_MS);
+  setTimeout(() => meetFate(fate, comeUp, end), EVENT_DELAY_MS);
   return {
     hostname,
     port,

@@ -1,5 +1,5 @@
 import { afterAll } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -22,8 +22,12 @@ export interface Surroundings {
 /** Call once per test file: gives fresh directories, mode 0700, which are gone when the file's tests are done. */
 export function useScratch(): () => string {
   const made: string[] = [];
-  afterAll(() => {
-    for (const dir of made) rmSync(dir, { recursive: true, force: true });
+  afterAll(async () => {
+    for (const dir of made) {
+      // A test that failed half way may have left a detached client.
+      if (existsSync(join(dir, "control.sock"))) await rvpn(["stop", "--state", dir]);
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
   return () => {
     const dir = mkdtempSync(join(tmpdir(), "rvpn-cli-"));
@@ -40,8 +44,9 @@ export function commandLine(args: readonly string[], surroundings: Surroundings 
 
 /** Nothing of the tester's own environment but PATH: an RVPN_ variable or a NO_COLOR there would change results. */
 export function environment(surroundings: Surroundings = {}): Record<string, string> {
+  const { PATH = "" } = process.env;
   return {
-    PATH: process.env["PATH"] ?? "",
+    PATH,
     HOME: tmpdir(),
     ...(surroundings.fake === undefined ? {} : { FAKE_CLIENT: surroundings.fake }),
     ...surroundings.env,

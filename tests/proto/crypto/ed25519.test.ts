@@ -108,6 +108,16 @@ describe.each(implementations)("%s Ed25519", (_, primitives) => {
     }
   });
 
+  test("refuses the neutral point as a key, in either encoding, with an R that is in order", () => {
+    // A = 0: the equation is S·B = R for every message.
+    const signature = concatBytes(Point.BASE.multiply(77n).toBytes(), littleEndian(77n));
+    const everyMessage = { zip215: true };
+    for (const key of [littleEndian(1n), littleEndian(P + 1n)]) {
+      expect(ed25519.verify(signature, ascii("anything"), key, everyMessage)).toBe(true);
+      expect(verify(key, ascii("anything"), signature)).toBe(false);
+    }
+  });
+
   test("refuses R of small order, even where the equation holds", () => {
     const { scalar, point } = ed25519.utils.getExtendedPublicKey(repeated(5, 32));
     const key = point.toBytes();
@@ -177,6 +187,7 @@ describe("Ed25519 points", () => {
   test("the table of small-order encodings is all of them", () => {
     expect(new Set(SMALL_ORDER.map((point) => point.toHex())).size).toBe(8);
     for (const point of SMALL_ORDER) expect(isStrictEncoding(point.toBytes())).toBe(false);
+    for (const encoding of NON_CANONICAL) expect(isStrictEncoding(encoding)).toBe(false);
     expect(isStrictEncoding(Point.BASE.toBytes())).toBe(true);
     expect(isStrictEncoding(littleEndian(P - 2n))).toBe(true);
     expect(isStrictEncoding(littleEndian(2n, 0x80))).toBe(true);

@@ -88,6 +88,7 @@ describe("a ratchet that allows gaps", () => {
     open(server, next);
     expect(refuse(server, { lead: flipBit(late.lead, late.lead.length * 8 - 1) })).toBe("badTag");
     expect(open(server, late)).toBe("late");
+    expect(refuse(server, late)).toBe("unexpectedPacket");
   });
 
   test("2,000 packets with loss, doubles and any order: each opens once", () => {

@@ -95,7 +95,7 @@ function linkSession(primitives: Primitives, suite: string) {
     packet("server", 3, false, 40),
     packet("client", 119_999, false, 33),
     packet("client", 120_000, true, 25),
-    packet("server", 121_000),
+    packet("server", 120_001),
     packet("server", 122_000, true),
     packet("client", 239_000),
     packet("client", 240_000, true),

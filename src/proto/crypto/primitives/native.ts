@@ -135,7 +135,7 @@ function openGcm(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Sea
 
 /** BoringSSL, as Bun has it built in. ChaCha20-Poly1305 is noble's: Bun's node:crypto has none. */
 export const nativePrimitives: Primitives = {
-  sha256: (message) => hash("sha256", message, "buffer"),
+  sha256: (message) => new Uint8Array(hash("sha256", message, "buffer")),
   hmac: (key, message) => createHmac("sha256", key).update(message).digest(),
 
   x25519KeyPair: (secret) => new NativeKeyPair(secret),

@@ -1,0 +1,122 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type RunningClient, startClient } from "../client/client.ts";
+import { ClientStore, type KnownServer } from "../client/store.ts";
+import { equalBytes, formatSecretKey, type ServerLink } from "../proto/index.ts";
+import { writeFileAtomic } from "../runtime/atomic-file.ts";
+import { IDENTITY_FILE } from "../runtime/identity-file.ts";
+import { lockStateDir, StateDirBusy } from "../runtime/lock.ts";
+import { secureRandom } from "../runtime/random.ts";
+import { openServer, type TunnelOptions } from "./client-options.ts";
+
+/** The client of one `rvpn run`. */
+export interface RunClient {
+  readonly client: RunningClient;
+  /** Ends the client and brings home what it learnt. */
+  release(): Promise<void>;
+}
+
+const PREFIX = "run-";
+const HOME_TRIES = 20;
+const HOME_RETRY_MS = 50;
+
+/**
+ * Starts a client for one command, in a state directory of its own below the given one, with the same identity. In the
+ * given one it would be found by other `run`s, which would lose their connections when the first of them ends; and only
+ * one of them could start at a time. Throws StateDirBusy while another process has the given directory.
+ */
+export async function startRunClient(
+  options: TunnelOptions,
+  link: ServerLink | undefined,
+): Promise<RunClient> {
+  const { store: home, server } = openServer(options, link);
+  const { dir, store } = withClosing(home, () => {
+    removeAbandoned(options.stateDir);
+    return copyState(options.stateDir, home, server);
+  });
+  const discard = (): void => {
+    store.close();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const own = { store, server, stateDir: dir, hostname: "127.0.0.1", port: 0 };
+    const client = await startClient({ ...options, ...own });
+    return {
+      client,
+      async release() {
+        await client.stop();
+        if (store.server !== undefined) await bringHome(options.stateDir, server, store.server);
+        discard();
+      },
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+function withClosing<T>(store: ClientStore, use: () => T): T {
+  try {
+    return use();
+  } finally {
+    store.close();
+  }
+}
+
+/** Made and locked while the given directory is, so that nobody takes it for abandoned. */
+function copyState(
+  stateDir: string,
+  home: ClientStore,
+  server: KnownServer,
+): { dir: string; store: ClientStore } {
+  const dir = mkdtempSync(join(stateDir, PREFIX));
+  // A seat's identity comes from its link.
+  if (server.kind !== "seat") {
+    writeFileAtomic(join(dir, IDENTITY_FILE), `${formatSecretKey(home.identity)}\n`);
+  }
+  const store = ClientStore.open({ dir, random: secureRandom });
+  store.adopt(server);
+  if (server.joined) store.markJoined();
+  return { dir, store };
+}
+
+/** Directories of `run`s that were killed: nobody has their lock any more. */
+function removeAbandoned(stateDir: string): void {
+  for (const name of readdirSync(stateDir)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const dir = join(stateDir, name);
+    try {
+      lockStateDir(dir, "edit").release();
+    } catch (error) {
+      if (error instanceof StateDirBusy) continue;
+      throw error;
+    }
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Keeps what the server said: that the invite was taken, and a new gate key. Without the latter a client that only ever
+ * runs commands would be shut out after the second revocation of another client.
+ */
+async function bringHome(stateDir: string, before: KnownServer, after: KnownServer): Promise<void> {
+  if (after.joined === before.joined && equalBytes(after.gateKey, before.gateKey)) return;
+  for (let tries = 0; tries < HOME_TRIES; tries++) {
+    try {
+      const home = ClientStore.open({ dir: stateDir, random: secureRandom });
+      return withClosing(home, () => learn(home, before, after));
+    } catch (error) {
+      // Another run, for a moment; or a client for longer, which hears of these things itself.
+      if (!(error instanceof StateDirBusy)) throw error;
+      await Bun.sleep(HOME_RETRY_MS);
+    }
+  }
+}
+
+function learn(home: ClientStore, before: KnownServer, after: KnownServer): void {
+  const known = home.server;
+  if (known === undefined || !equalBytes(known.serverKey, after.serverKey)) return;
+  if (after.joined && !known.joined) home.markJoined();
+  // Only over the key that we knew: anything else is newer than ours.
+  if (equalBytes(known.gateKey, before.gateKey)) home.replaceGateKey(after.gateKey);
+}

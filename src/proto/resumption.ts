@@ -1,0 +1,103 @@
+import { assert } from "./assert.ts";
+import type { AttachedLink, ListingPhase } from "./attached-link.ts";
+import type { AcceptResult, ResumeEntry } from "./frames.ts";
+import type { Stream } from "./stream.ts";
+import type { TunnelCore } from "./tunnel-core.ts";
+
+/**
+ * What becomes of the streams of a slot when it has a new link (PROTOCOL.md section 8). Each side states the next unit
+ * it expects of every stream, and the other sends again from there.
+ *
+ * The two lists are not alike. The server makes its own in the tick in which it fences off the older link, so it is
+ * exact. The client made its own when it asked for the link, and the older link has gone on since: streams were opened,
+ * finished and acknowledged on it. So only the client concludes from absence, and the server believes whatever was
+ * said later.
+ */
+
+/** Our list for `slot`: every stream of it that the peer may know. */
+export function resumeEntries(core: TunnelCore, slot: number): ResumeEntry[] {
+  const entries: ResumeEntry[] = [];
+  for (const { id, home, sending, receiving, phase } of core.streams.values()) {
+    if (home !== slot || (!sending.started && receiving.next === 0)) continue;
+    const { next, consumed, limit } = receiving;
+    const entry = { stream: id, next, consumed, limit };
+    entries.push(phase.kind === "reset" ? { ...entry, reset: phase.code } : entry);
+  }
+  return entries;
+}
+
+/**
+ * Client: the server has no state of this slot. Streams that may have run there are lost; those that surely have not
+ * run start at unit 0: never sent, or sent only under a tunnel that the server never accepted.
+ */
+export function startOver(core: TunnelCore, attached: AttachedLink, result: AcceptResult): void {
+  for (const stream of [...core.streams.values()]) {
+    if (stream.home !== attached.link.slot) continue;
+    if (attached.early.has(stream) || !stream.sending.started) continue;
+    const mayHaveRun = core.acceptedBefore || result === "dropped" || stream.sending.known;
+    if (mayHaveRun || stream.phase.kind !== "open") core.breakStream(stream, "lost");
+    else core.streams.settle(stream, () => stream.sending.restart());
+  }
+}
+
+/** The peer's list is complete: every stream of this slot goes on, ends or starts again. */
+export function resume(
+  core: TunnelCore,
+  attached: AttachedLink,
+  { entries, base }: ListingPhase,
+  now: number,
+): void {
+  for (const stream of [...core.streams.values()]) {
+    if (stream.home === undefined) stream.home = attached.link.slot;
+    if (stream.home !== attached.link.slot) continue;
+    if (!attached.early.has(stream)) {
+      const entry = entries.get(stream.id);
+      if (entry !== undefined) present(core, attached, stream, entry, now);
+      else if (core.role === "client" || stream.id < base) absent(core, stream);
+      else core.streams.settle(stream, () => stream.sending.resumeUnlisted());
+    }
+    if (core.streams.get(stream.id) !== stream) continue;
+    if (stream.phase.kind === "reset") attached.resets.add(stream);
+    else core.wake(stream, now);
+  }
+  for (const entry of entries.values()) answerUnknown(core, attached, entry);
+  core.relieve(now);
+}
+
+/** The peer does not list the stream: it never had it, or is done with it. */
+function absent(core: TunnelCore, stream: Stream): void {
+  const { sending, receiving, phase } = stream;
+  if (phase.kind === "reset" || !sending.started) return;
+  const neverHadIt = core.role === "client" && !sending.known && receiving.next === 0;
+  if (neverHadIt) core.streams.settle(stream, () => sending.restart());
+  else core.forgotten(stream);
+}
+
+function present(
+  core: TunnelCore,
+  attached: AttachedLink,
+  stream: Stream,
+  entry: ResumeEntry,
+  now: number,
+): void {
+  assert(stream.id === entry.stream, "an entry belongs to its stream");
+  if (entry.reset !== undefined) return core.breakStream(stream, entry.reset);
+  core.streams.settle(stream, () => {
+    stream.sending.resume(entry.next);
+    stream.sending.credit(entry.consumed, entry.limit);
+  });
+  attached.noteConsumed(stream, now);
+  core.forgetIfComplete(stream);
+}
+
+/**
+ * An entry of a stream that is not here. The peer's RESET is acknowledged. A server's stream that we have forgotten
+ * since we asked for the link gets a ResetAck too: the server cannot know that there is nothing to wait for.
+ */
+function answerUnknown(core: TunnelCore, attached: AttachedLink, entry: ResumeEntry): void {
+  const { stream, reset } = entry;
+  if (core.role === "client") {
+    if (core.streams.find(stream) === undefined) attached.resetAcks.add(stream);
+  } else if (reset !== undefined) core.streams.markSeen(stream);
+  if (reset !== undefined) attached.resetAcks.add(stream);
+}

@@ -1,0 +1,203 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { parseLink } from "../../src/proto/index.ts";
+import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
+
+const running: Bun.Subprocess[] = [];
+afterAll(async () => {
+  for (const child of running) child.kill("SIGKILL");
+  await Promise.all(running.map((child) => child.exited));
+});
+const freshDir = useScratch();
+
+interface Server {
+  readonly child: Bun.Subprocess<"ignore", "ignore", "pipe">;
+  readonly dir: string;
+  readonly port: string;
+  /** What it wrote to stderr until it ended. */
+  readonly log: Promise<string>;
+}
+
+/** Starts a real server on a free port and waits until it listens. */
+async function startServer(dir = freshDir(), ...args: string[]): Promise<Server> {
+  const child = Bun.spawn(commandLine(["server", "--listen", "0", "--state", dir, ...args]), {
+    env: environment(),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  running.push(child);
+  const listening = Promise.withResolvers<string>();
+  const log = collect(child.stderr, (text) => {
+    const port = /listening .*127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    if (port !== undefined) listening.resolve(port);
+  });
+  void log.then((text) => listening.reject(new Error(text)));
+  return { child, dir, port: await listening.promise, log };
+}
+
+async function collect(stream: ReadableStream<Uint8Array>, seen: (text: string) => void): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    seen(text);
+  }
+  return text;
+}
+
+describe("rvpn server", () => {
+  test("tells how to invite until somebody was, writes times, and ends with 0 at SIGTERM", async () => {
+    const { child, dir, log } = await startServer();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    const lines = (await log).trimEnd().split("\n");
+    for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info /);
+    expect(await log).toContain("rvpn invite NAME --url wss://YOUR-HOST/");
+    expect(await log).toContain("SIGTERM: draining for up to 30s");
+    await rvpn(["invite", "laptop", "--url", "wss://vpn.example.org/", "--state", dir]);
+    const again = await startServer(dir);
+    again.child.kill("SIGINT");
+    expect(await again.child.exited).toBe(0);
+    expect(await again.log).not.toContain("rvpn invite");
+  });
+
+  test("has its directory and its port for itself", async () => {
+    const { child, dir, port } = await startServer();
+    const second = await rvpn(["server", "--listen", "0", "--state", dir]);
+    expect(second).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(second.stderr).toContain(`rvpn: already running, pid ${child.pid}`);
+    const third = await rvpn(["server", "--listen", port, "--state", freshDir()]);
+    expect(third).toMatchObject({ exitCode: 6, stdout: "" });
+    expect(third.stderr).toContain(`rvpn: port ${port} on 127.0.0.1 is taken\nhint: `);
+    child.kill();
+  });
+
+  test("refuses a rule that is none", async () => {
+    const result = await rvpn(["server", "--state", freshDir(), "--allow", "10.0.0.0/33"]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toMatch(/^rvpn: .*10\.0\.0\.0\/33.*\nhint: /);
+  });
+});
+
+describe.each(["running", "not running"])("with a server that is %s", (state) => {
+  async function serverState(): Promise<{ RVPN_STATE: string }> {
+    const { child, dir } = await startServer();
+    if (state === "not running") {
+      child.kill();
+      await child.exited;
+    }
+    return { RVPN_STATE: dir };
+  }
+
+  test("invite prints the link alone on stdout", async () => {
+    const env = await serverState();
+    const url = "wss://vpn.example.org/";
+    const invited = await rvpn(["invite", "laptop", "--url", url], { env });
+    expect(invited.exitCode).toBe(0);
+    expect(invited.stdout).toMatch(/^wss:\S+#[\w-]+\n$/);
+    expect(parseLink(invited.stdout.trim())).toMatchObject({ url, kind: "invite" });
+    expect(invited.stderr).not.toContain(invited.stdout.trim());
+    const seat = await rvpn(["invite", "ci", "--seat", "--json"], { env });
+    expect(seat).toMatchObject({ exitCode: 0, stderr: "" });
+    const reply = JSON.parse(seat.stdout);
+    expect(reply).toMatchObject({ name: "ci", kind: "seat" });
+    expect(parseLink(reply.link)).toMatchObject({ url, kind: "seat" });
+  });
+
+  test("clients lists, revoke removes, add enters", async () => {
+    const env = await serverState();
+    const { stdout: key } = await rvpn(["keygen", "--state", freshDir()]);
+    const added = await rvpn(["add", "desk", key.trim(), "--url", "wss://vpn.example.org/"], { env });
+    expect(added).toMatchObject({ exitCode: 0 });
+    expect(parseLink(added.stdout.trim()).kind).toBe("address");
+    await rvpn(["invite", "laptop", "--uses", "3"], { env });
+    const { stdout: json } = await rvpn(["clients", "--json"], { env });
+    expect(JSON.parse(json)).toMatchObject({
+      clients: [{ name: "desk", key: key.trim(), kind: "client" }],
+      invites: [{ name: "laptop", uses: 3, used: 0 }],
+    });
+    const time = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ";
+    expect((await rvpn(["clients"], { env })).stdout).toMatch(
+      new RegExp(
+        "^NAME {4}KIND {4}SINCE {17}EXPIRES {15}KEY\n" +
+          `desk {4}client {2}${time} {2}never {17}${key.trim()}\n` +
+          `laptop {2}invite {2}${time} {2}${time} {2}used 0 of 3\n$`,
+      ),
+    );
+    expect(await rvpn(["revoke", "desk"], { env })).toEqual({
+      exitCode: 0,
+      stdout: "",
+      stderr: "revoked desk: 1 key, 0 open invites\n",
+    });
+    const unknown = await rvpn(["revoke", "desk"], { env });
+    expect(unknown).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(unknown.stderr).toMatch(/^rvpn: .*desk.*\nhint: /);
+  });
+
+  test.each<[string, string]>([
+    ["add desk rvpn-pk-nonsense", "PUBKEY: "],
+    ["invite no/slash --url wss://host/", '"no/slash"'],
+    ["invite ci --seat --uses 2 --url wss://host/", "a seat is good for any number"],
+  ])("%s is refused", async (args, message) => {
+    const env = await serverState();
+    const result = await rvpn(args.split(" "), { env });
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toStartWith(`rvpn: ${message}`);
+  });
+});
+
+test("there is no server to be asked in a directory that never had one", async () => {
+  const dir = freshDir();
+  const result = await rvpn(["clients", "--state", dir]);
+  expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(result.stderr).toStartWith(`rvpn: there is no server in ${dir}\nhint: `);
+});
+
+test("the whole way: server, invite, client, a request through it, revoke", async () => {
+  const origin = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+  const { child, dir, port } = await startServer(freshDir(), "--allow", "127.0.0.1");
+  const env = { RVPN_STATE: freshDir() };
+  const { stdout: link } = await rvpn([
+    "invite",
+    "laptop",
+    "--url",
+    `ws://127.0.0.1:${port}/`,
+    "--state",
+    dir,
+  ]);
+  const detached = await rvpn(["client", "--proxy", "0", "--detach", "-"], { env, stdin: link });
+  expect(detached).toMatchObject({ exitCode: 0, stderr: "" });
+  const url = `http://127.0.0.1:${origin.port}/`;
+  const curl = await rvpn(["run", "--", "curl", "--silent", "--noproxy", "", url], { env });
+  expect(curl).toEqual({ exitCode: 0, stdout: "hello", stderr: "" });
+  expect((await rvpn(["revoke", "laptop", "--state", dir])).exitCode).toBe(0);
+  while ((await rvpn(["status"], { env })).exitCode === 0);
+  const refused = await rvpn(["run", "--", "true"], { env });
+  expect(refused).toMatchObject({ exitCode: 4, stdout: "" });
+  expect(refused.stderr).toStartWith("rvpn: the server refused: this client's key was revoked\nhint: ");
+  child.kill();
+  await origin.stop(true);
+}, 20_000);
+
+test("at SIGTERM open connections may go on, at a second one nothing may", async () => {
+  const origin = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    // Never answers.
+    fetch: () => new Promise<Response>(() => {}),
+  });
+  const { child, dir, port, log } = await startServer(freshDir(), "--allow", "127.0.0.1");
+  const env = { RVPN_STATE: freshDir() };
+  const url = `ws://127.0.0.1:${port}/`;
+  const { stdout: link } = await rvpn(["invite", "laptop", "--url", url, "--state", dir]);
+  const command = ["run", "-", "--", "curl", "--silent", "--noproxy", "", "--max-time", "10"];
+  const curl = rvpn([...command, `http://127.0.0.1:${origin.port}/`], { env, stdin: link });
+  while (origin.pendingRequests === 0) await Bun.sleep(10);
+  child.kill("SIGTERM");
+  await Bun.sleep(300);
+  expect(child.exitCode).toBeNull();
+  child.kill("SIGTERM");
+  await child.exited;
+  expect(child.signalCode).toBe("SIGTERM");
+  expect(await log).toContain("a second signal ends the server at once");
+  await origin.stop(true);
+  expect((await curl).exitCode).not.toBe(0);
+}, 20_000);

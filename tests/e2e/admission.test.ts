@@ -1,0 +1,137 @@
+import { expect } from "bun:test";
+import { formatLink, parseLink } from "../../src/proto/index.ts";
+import type { Ran } from "./support/children.ts";
+import { curl, through } from "./support/curl.ts";
+import { describeWith, programsFor, ROUTES } from "./support/settings.ts";
+import { useWorld, type World } from "./support/world.ts";
+
+const REFUSED = 4;
+const WRONG_SERVER = 5;
+/** The promise: a revocation reaches a running server, and through it the client, within a second. */
+const REVOKED_WITHIN_MS = 1_000;
+/** A transfer that would go on for a minute. */
+const LONG_DOWNLOAD = "/bytes/60000000?rate=1000000";
+
+for (const route of ROUTES) {
+  describeWith(programsFor(route), `admission, ${route}`, () => {
+    const it = useWorld({ route });
+    it("an uninvited client is refused: 4", uninvited);
+    it("a used-up invite is refused: 4", usedInvite);
+    it("an expired invite is refused: 4", expiredInvite);
+    it("an invite that was revoked before use is refused: 4", revokedInvite);
+    it("a revoked client is cut off within a second: 4, and 4 again at its next start", revokedClient);
+    it("a revocation disturbs nobody else", revocationOfAnother);
+    it("a server with another identity ends the client: 5", wrongServer);
+    it("an invite for two lets in two, and not three", twoUses);
+  });
+}
+
+/** A client that stays in the foreground until it ends; these all end by themselves. */
+function tryClient(world: World, link: string, state = world.rvpn.newState("client")): Promise<Ran> {
+  const args = ["client", "--proxy", "0", "--state", state, ...world.trust];
+  return world.rvpn.run(args, { env: { RVPN_LINK: link }, limitMs: 20_000 });
+}
+
+/** One line that says why, one that says what to do, and no trace of the program's inside. */
+function expectReason(ran: Ran, exitCode: number, reason: RegExp): void {
+  expect(ran.exitCode, ran.stderr).toBe(exitCode);
+  expect(ran.stdout).toBe("");
+  const complaint = ran.stderr.split("\n").filter((line) => /^(rvpn|hint): /.test(line));
+  expect(complaint).toHaveLength(2);
+  expect(complaint[0]).toMatch(reason);
+  expect(complaint[1]).toMatch(/^hint: \w+/);
+  expect(ran.stderr).not.toMatch(/^\s+at |\.ts:\d+/m);
+}
+
+/** It has the gate key, as a client on the list would; its key is on no list. */
+async function uninvited(world: World): Promise<void> {
+  const link = { ...parseLink(await world.server.invite("leaked")), secret: new Uint8Array(16) };
+  const ran = await tryClient(world, formatLink({ ...link, kind: "address" }));
+  expectReason(ran, REFUSED, /the server refused: .*not on the server's list/);
+  expect(world.server.child.output()).toContain("client refused");
+}
+
+async function usedInvite(world: World): Promise<void> {
+  const link = await world.server.invite("once");
+  const first = await world.rvpn.startClient({ link, args: world.trust });
+  expectReason(await tryClient(world, link), REFUSED, /the server refused: .*used/);
+  // The one who used it is not harmed, and may come back with the same link.
+  expect((await first.status()).link).toBe("up");
+  await first.child.stop();
+  const again = await world.rvpn.startClient({ link, args: world.trust, state: first.state });
+  await again.child.stop();
+}
+
+async function expiredInvite(world: World): Promise<void> {
+  const link = await world.server.invite("late", "--expires", "1s");
+  await Bun.sleep(1_100);
+  expectReason(await tryClient(world, link), REFUSED, /the server refused: .*expired/);
+}
+
+async function revokedInvite(world: World): Promise<void> {
+  const link = await world.server.invite("withdrawn");
+  await world.server.revoke("withdrawn");
+  expectReason(await tryClient(world, link), REFUSED, /the server refused: .*invite/);
+}
+
+async function revokedClient(world: World): Promise<void> {
+  const link = await world.server.invite("thief");
+  const client = await world.rvpn.startClient({ link, args: world.trust });
+  const download = curl(
+    world,
+    "--socks5-hostname",
+    client.proxy,
+    "-o",
+    "/dev/null",
+    world.origin.url(LONG_DOWNLOAD),
+  );
+  await client.awaitStatus(({ bytesDown }) => bytesDown > 100_000);
+  const revokedAt = performance.now();
+  await world.server.revoke("thief");
+  const cut = await download;
+  expect(performance.now() - revokedAt).toBeLessThan(REVOKED_WITHIN_MS);
+  expect(cut.exitCode).not.toBe(0);
+  expect(await client.child.exitsWithin(5_000)).toBe(REFUSED);
+  expect(client.child.output()).toMatch(/^rvpn: the server refused: .*revoked/m);
+  const args = ["client", "--proxy", "0", "--state", client.state, ...world.trust];
+  expectReason(await world.rvpn.run(args, { limitMs: 20_000 }), REFUSED, /the server refused: .*revoked/);
+}
+
+/** Revoking makes a new gate key; the others get it through their links and need it at the next start. */
+async function revocationOfAnother(world: World): Promise<void> {
+  const link = await world.server.invite("loyal");
+  const loyal = await world.rvpn.startClient({ link, args: world.trust });
+  for (const name of ["x1", "x2", "x3"]) {
+    await world.server.invite(name);
+    await world.server.revoke(name);
+  }
+  expect((await loyal.status()).reconnects).toBe(0);
+  await loyal.child.stop();
+  const again = await world.rvpn.startClient({ state: loyal.state, args: world.trust });
+  const ran = await curl(world, "--socks5-hostname", again.proxy, world.origin.url("/"));
+  expect(ran).toMatchObject({ exitCode: 0, stdout: "origin\n" });
+  await again.child.stop();
+}
+
+/** The right gate, so that the false server answers, and the identity of another. */
+async function wrongServer(world: World): Promise<void> {
+  const other = await world.rvpn.startServer();
+  const ours = parseLink(await world.server.invite("mine"));
+  const theirs = parseLink(await other.invite("theirs"));
+  const link = formatLink({ ...ours, serverKey: theirs.serverKey });
+  expectReason(await tryClient(world, link), WRONG_SERVER, /identity is another/);
+  await other.child.stop();
+  // What it answered to has learnt nothing about who asked.
+  expect(world.server.child.output()).not.toContain("client=mine");
+}
+
+async function twoUses(world: World): Promise<void> {
+  const link = await world.server.invite("pair", "--uses", "2");
+  const clients = [];
+  for (let i = 0; i < 2; i++) clients.push(await world.rvpn.startClient({ link, args: world.trust }));
+  expectReason(await tryClient(world, link), REFUSED, /the server refused: .*used/);
+  for (const client of clients) await client.child.stop();
+  // The first client of this world has seen all of it and still works.
+  const ran = await curl(world, ...through(world, "socks5h"), world.origin.url("/"));
+  expect(ran).toMatchObject({ exitCode: 0, stdout: "origin\n" });
+}

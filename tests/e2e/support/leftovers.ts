@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** The environment variable by which a test finds its processes again, grandchildren and detached ones too. */
+export const MARK = "RVPN_E2E_MARK";
+
+/** How long the children of a program that was ended may take to notice. */
+const SETTLE_MS = 3_000;
+const POLL_MS = 25;
+
+interface Marked {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Processes with `mark` in their environment or `dir` in their command line. Chromium's overwrite the former. */
+export function findMarked(mark: string, dir: string): readonly Marked[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  return pids
+    .map((pid) => ({
+      pid: Number(pid),
+      state: procFile(pid, "stat").replace(/^.*\) /s, "").at(0),
+      command: procFile(pid, "cmdline").replaceAll("\0", " ").trim(),
+      environment: procFile(pid, "environ"),
+    }))
+    .filter(({ state, command, environment }) => {
+      // A zombie runs no more; it waits for a parent, in a container perhaps for ever.
+      if (state === undefined || state === "Z") return false;
+      return environment.includes(`${MARK}=${mark}`) || command.includes(dir);
+    });
+}
+
+/** Waits until no such process is left, then ends the rest by pid. Returns the command lines of that rest. */
+export async function endMarked(mark: string, dir: string): Promise<readonly string[]> {
+  const deadline = performance.now() + SETTLE_MS;
+  while (findMarked(mark, dir).length > 0 && performance.now() < deadline) await Bun.sleep(POLL_MS);
+  const left = findMarked(mark, dir);
+  for (const { pid } of left) kill(pid);
+  while (findMarked(mark, dir).length > 0 && performance.now() < deadline + SETTLE_MS)
+    await Bun.sleep(POLL_MS);
+  return left.map(({ pid, command }) => `${pid} ${command}`);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
+}
+
+function procFile(pid: string, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    return "";
+  }
+}

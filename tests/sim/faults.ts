@@ -1,0 +1,171 @@
+import type { Dice } from "./dice.ts";
+import type { Fault } from "./plan.ts";
+import type { Wire } from "./wire.ts";
+import type { World } from "./world.ts";
+
+const LONGEST_STALL_MS = 40_000;
+
+/** Breaks things, as the plan says, until `stop`. */
+export class Faults {
+  readonly #world: World;
+  readonly #dice: Dice;
+  #stopped = false;
+  #outage = false;
+  #lateDial = false;
+  #serverDown = false;
+  /** A clock was moved, or a machine slept. */
+  clockMoved = false;
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+  }
+
+  start(): void {
+    if (this.#world.plan.faults.length === 0) return;
+    const delay = -Math.log(1 - this.#dice.unit()) * this.#world.plan.faultEveryMs;
+    this.#world.clock.after(delay, () => {
+      if (this.#stopped) return;
+      this.#strike();
+      this.start();
+    });
+  }
+
+  /** Everything works from now on; what was cut stays cut. */
+  stop(): void {
+    const { wires, clientNode, serverNode } = this.#world;
+    this.#stopped = true;
+    this.#outage = false;
+    if (this.#serverDown) this.#startServer();
+    for (const wire of wires) wire.release();
+    clientNode.thaw();
+    serverNode.thaw();
+  }
+
+  refusesDial(): boolean {
+    if (this.#serverDown) return true;
+    return !this.#stopped && (this.#outage || this.#dice.chance(this.#world.plan.dialFailureShare));
+  }
+
+  /** A new wire: it may stand still from the start, so that its Hello comes when another link has long been made. */
+  dialled(wire: Wire): void {
+    if (this.#stopped || !this.#lateDial) return;
+    this.#lateDial = false;
+    const after = this.#dice.chance(0.5) ? 0 : this.#world.plan.path.delayMs * this.#dice.between(0, 3);
+    this.#world.clock.after(after, () => this.#stall(wire));
+  }
+
+  #strike(): void {
+    const [first, ...rest] = this.#world.plan.faults;
+    if (first === undefined) return;
+    const fault = this.#dice.pick([first, ...rest]);
+    this.#world.trace.add(this.#world.clock.now, () => `fault: ${fault}`);
+    this.#apply(fault);
+  }
+
+  #apply(fault: Fault): void {
+    const { client, server, serverNode, clientNode } = this.#world;
+    switch (fault) {
+      case "cut":
+        return this.#wire()?.cut(this.#dice.pick(["both", "both", "client", "server", "nobody"]));
+      case "shut":
+        return this.#wire()?.shut();
+      case "stall": {
+        const wire = this.#wire();
+        return wire === undefined ? undefined : this.#stall(wire);
+      }
+      case "damage":
+        return this.#wire()?.damage(
+          this.#dice.pick(["up", "down"]),
+          this.#dice.pick(["flip", "repeat", "truncate", "swallow"]),
+        );
+      case "restart":
+        return this.#restart();
+      case "freeze":
+        return this.#freeze();
+      case "jump":
+        return this.#jump();
+      case "outage":
+        return this.#startOutage();
+      case "lateDial":
+        this.#lateDial = true;
+        return;
+      case "goAway":
+        return serverNode.run(() => server.goAway());
+      case "second":
+        return clientNode.run(() => client.second(this.#dice.int(this.#world.plan.slots)));
+      case "replay":
+        return this.#replay();
+    }
+  }
+
+  #wire(): Wire | undefined {
+    const alive = [...this.#world.wires].filter((wire) => wire.alive);
+    return alive[this.#dice.int(alive.length)];
+  }
+
+  #duration(): number {
+    return this.#dice.spread(1, LONGEST_STALL_MS);
+  }
+
+  #stall(wire: Wire): void {
+    wire.stall(this.#dice.pick(["up", "down", "both"]));
+    this.#world.clock.after(this.#duration(), () => wire.release());
+  }
+
+  #restart(): void {
+    if (this.#serverDown) return;
+    const { wires, clock } = this.#world;
+    const told = this.#dice.chance(0.5) ? "both" : "nobody";
+    this.#world.killServer();
+    for (const wire of wires) wire.cut(told);
+    this.#serverDown = true;
+    clock.after(this.#dice.chance(0.5) ? 0 : this.#dice.spread(1, 5_000), () => this.#startServer());
+  }
+
+  #startServer(): void {
+    if (!this.#serverDown) return;
+    this.#serverDown = false;
+    this.#world.restartServer();
+  }
+
+  #freeze(): void {
+    const node = this.#dice.pick([this.#world.clientNode, this.#world.serverNode]);
+    this.clockMoved = true;
+    node.freeze();
+    this.#world.clock.after(this.#duration(), () => node.thaw());
+  }
+
+  #jump(): void {
+    const { client, server, clientNode, serverNode } = this.#world;
+    const ms = this.#dice.spread(100, 600_000);
+    this.clockMoved = true;
+    if (this.#dice.chance(0.5)) {
+      clientNode.jump(ms);
+      clientNode.run(() => client.driver.tunnel.checkLinks(clientNode.now));
+    } else {
+      serverNode.jump(ms);
+      serverNode.run(() => {
+        for (const { tunnel } of server.drivers) tunnel.checkLinks(serverNode.now);
+      });
+    }
+  }
+
+  #startOutage(): void {
+    this.#outage = true;
+    this.#world.clock.after(this.#duration(), () => {
+      this.#outage = false;
+    });
+  }
+
+  /** Somebody has recorded a client's first message and says it again: nothing may come of it. */
+  #replay(): void {
+    const { recordedDial } = this.#world;
+    if (recordedDial === undefined || this.#serverDown) return;
+    const wire = this.#world.strangerWire();
+    wire.client.onMessage = () => {
+      wire.client.send(recordedDial);
+      wire.client.onMessage = () => {};
+    };
+  }
+}

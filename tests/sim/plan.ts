@@ -1,0 +1,69 @@
+import type { Dice } from "./dice.ts";
+import type { RequestMix } from "./request.ts";
+import type { Path } from "./wire.ts";
+
+export const FAULTS = [
+  "cut",
+  "shut",
+  "stall",
+  "damage",
+  "restart",
+  "freeze",
+  "jump",
+  "outage",
+  "lateDial",
+  "goAway",
+  "second",
+  "replay",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** What one seed's world is like. */
+export interface Plan {
+  readonly path: Path;
+  readonly slots: number;
+  readonly resumeWindowMs: number;
+  /** What each end takes beyond the streams' exemptions. */
+  readonly poolBytes: number;
+  readonly requests: number;
+  readonly mix: RequestMix;
+  /** How long faults happen and requests begin. */
+  readonly activeMs: number;
+  readonly faults: readonly Fault[];
+  readonly faultEveryMs: number;
+  /** How often a dial fails at once. */
+  readonly dialFailureShare: number;
+}
+
+const KiB = 1024;
+
+/**
+ * A seed enables some kinds of fault and not others (swarm testing, Groce et al. 2012): a mix of everything keeps every
+ * link too short-lived for what only happens on an old one.
+ */
+export function makePlan(dice: Dice): Plan {
+  const delayMs = dice.spread(1, 2_000) / 10;
+  const path = {
+    delayMs,
+    jitterMs: dice.chance(0.5) ? 0 : delayMs * dice.unit(),
+    bytesPerMs: dice.spread(60, 200_000),
+  };
+  return {
+    path,
+    slots: dice.chance(0.75) ? 1 : 2 + dice.int(2),
+    resumeWindowMs: dice.chance(0.7) ? 300_000 : dice.spread(2_000, 60_000),
+    poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
+    requests: dice.spread(1, 30),
+    mix: {
+      bigShare: dice.chance(0.5) ? 0 : dice.unit() * 0.3,
+      resetShare: dice.chance(0.5) ? 0 : dice.unit() * 0.5,
+      slowShare: dice.chance(0.5) ? 0 : dice.unit(),
+      lateShare: dice.chance(0.6) ? 0 : dice.unit() * 0.5,
+      dialFailureShare: dice.chance(0.5) ? 0 : dice.unit() * 0.3,
+    },
+    activeMs: dice.spread(500, 60_000),
+    faults: FAULTS.filter(() => dice.chance(0.35)),
+    faultEveryMs: dice.spread(50, 20_000),
+    dialFailureShare: dice.chance(0.7) ? 0 : dice.unit() * 0.7,
+  };
+}
