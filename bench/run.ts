@@ -18,7 +18,10 @@ import { BASE, CONTESTANTS } from "./peers/index.ts";
 
 const USAGE_EXIT = 2;
 
-const names = CASES.map(({ name }) => name);
+const names = {
+  tests: CASES.map(({ name }) => name),
+  contestants: CONTESTANTS.map(({ name }) => name),
+};
 try {
   const options = parseOptions(process.argv.slice(2), names);
   if (options === "help") print(help());
@@ -43,7 +46,9 @@ async function main(options: BenchOptions): Promise<void> {
   try {
     introduce(options, machine);
     const origin = await startOrigin(processes);
-    const contestants = CONTESTANTS.filter((contestant) => contestant.missing() === undefined);
+    const contestants = CONTESTANTS.filter(
+      ({ name, missing }) => options.peers.includes(name) && missing() === undefined,
+    );
     const { isQuick } = options;
     const brief = contestants.filter(({ fullOnly }) => !isQuick || fullOnly !== true);
     const bench = { isQuick, origin, processes, directory, contestants, brief, progress };
@@ -106,9 +111,10 @@ function introduce({ isQuick }: BenchOptions, machine: Machine): void {
 function help(): string {
   const tests = CASES.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
   return [
-    "usage: bun run bench [--only NAME[,NAME…]] [--quick] [--json FILE]",
+    "usage: bun run bench [--only NAME[,NAME…]] [--peers NAME[,NAME…]] [--quick] [--json FILE]",
     "",
     "  --only          these tests alone",
+    "  --peers         these contestants alone, by their names in the tables",
     "  --quick         smaller sizes, fewer rounds",
     "  --json FILE     all values of all rounds",
     "",

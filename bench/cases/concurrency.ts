@@ -8,6 +8,7 @@ import { type Route, Wire } from "../lib/wire.ts";
 const MB = 1e6;
 const CROWDS = [64, 512];
 const TIMEOUT_MS = 90_000;
+const QUICK_TIMEOUT_MS = 15_000;
 
 const RESOURCES = 300;
 /** What a browser opens to one host. */
@@ -49,33 +50,34 @@ async function run(bench: Bench): Promise<readonly Results[]> {
 
 async function measureOne(bench: Bench, running: Running, total: number, results: Results): Promise<void> {
   const route = await running.route(bench.origin.http);
+  const timeoutMs = bench.isQuick ? QUICK_TIMEOUT_MS : TIMEOUT_MS;
   const rateOf = (seconds: number) => total / MB / seconds;
-  const alone = await running.measure(() => crowdOf(route, 1, total));
+  const alone = await running.measure(() => crowdOf(route, 1, total, timeoutMs));
   results.add(running.name, "alone", rateOf(alone.seconds));
   for (const crowd of CROWDS) {
-    const { seconds, peakBytes } = await running.measure(() => crowdOf(route, crowd, total));
+    const { seconds, peakBytes } = await running.measure(() => crowdOf(route, crowd, total, timeoutMs));
     results.add(running.name, `crowd-${crowd}`, rateOf(seconds));
     if (crowd !== CROWDS.at(-1) || running.ends.client.length === 0) continue;
     results.add(running.name, "peakClient", peakBytes.client / MB);
     results.add(running.name, "peakServer", peakBytes.server / MB);
   }
-  const page = await running.measure(() => loadPage(route));
+  const page = await running.measure(() => loadPage(route, timeoutMs));
   results.add(running.name, "page", page.seconds * 1000);
 }
 
 /** So many transfers at once, which together bring `total` bytes. */
-async function crowdOf(route: Route, crowd: number, total: number): Promise<void> {
+async function crowdOf(route: Route, crowd: number, total: number, timeoutMs: number): Promise<void> {
   const path = `/bytes/${Math.ceil(total / crowd)}`;
   const all = inParallel(crowd, crowd, async () => {
     const wire = await Wire.open(route);
     await new HttpGetter(wire).get(path);
     wire.end();
   });
-  await within(`${crowd} transfers`, TIMEOUT_MS, all);
+  await within(`${crowd} transfers`, timeoutMs, all);
 }
 
 /** Fetches the page's resources as a browser does: over few connections, which are kept. */
-async function loadPage(route: Route): Promise<void> {
+async function loadPage(route: Route, timeoutMs: number): Promise<void> {
   let next = 0;
   const all = inParallel(PAGE_CONNECTIONS, PAGE_CONNECTIONS, async () => {
     const wire = await Wire.open(route);
@@ -87,5 +89,5 @@ async function loadPage(route: Route): Promise<void> {
     }
     wire.end();
   });
-  await within("the page", TIMEOUT_MS, all);
+  await within("the page", timeoutMs, all);
 }

@@ -32,8 +32,8 @@ async function run(bench: Bench): Promise<readonly Results[]> {
     results.add(name, "size", Bun.file(command[0] ?? "").size / MB);
     await timed(command);
   }
+  bench.progress.show("startup");
   for (let round = 0; round < count; round += 1) {
-    bench.progress.show(`startup: ${round + 1} of ${count}`);
     for (const { name, command } of programs) results.add(name, "ms", await timed(command));
   }
   return [results];

@@ -2,8 +2,15 @@ import { parseArgs } from "node:util";
 
 export interface BenchOptions {
   readonly only: readonly string[];
+  readonly peers: readonly string[];
   readonly isQuick: boolean;
   readonly jsonFile: string | undefined;
+}
+
+/** What may be named on the command line. */
+export interface Names {
+  readonly tests: readonly string[];
+  readonly contestants: readonly string[];
 }
 
 /** A mistake of whoever typed the command. */
@@ -12,13 +19,29 @@ export class OptionError extends Error {
 }
 
 /** Reads the command line. Throws OptionError, also for names of tests that do not exist. */
-export function parseOptions(args: readonly string[], names: readonly string[]): BenchOptions | "help" {
+export function parseOptions(args: readonly string[], names: Names): BenchOptions | "help" {
   const { values } = parse(args);
   if (values.help === true) return "help";
-  const only = (values.only ?? []).flatMap((text) => text.split(","));
-  const unknown = only.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new OptionError(`there is no test "${unknown}": ${names.join(", ")}`);
-  return { only: only.length === 0 ? names : only, isQuick: values.quick === true, jsonFile: values.json };
+  return {
+    only: choose("test", values.only, names.tests),
+    peers: choose("contestant", values.peers, names.contestants),
+    isQuick: values.quick === true,
+    jsonFile: values.json,
+  };
+}
+
+/** The named ones of all there are; all when none is named. */
+function choose(
+  kind: string,
+  texts: readonly string[] | undefined,
+  known: readonly string[],
+): readonly string[] {
+  if (texts === undefined) return known;
+  const names = texts.flatMap((text) => text.split(","));
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new OptionError(`there is no ${kind} "${unknown}", only: ${known.join(", ")}`);
+  return names;
 }
 
 function parse(args: readonly string[]) {
@@ -27,6 +50,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         only: { type: "string", multiple: true },
+        peers: { type: "string", multiple: true },
         quick: { type: "boolean" },
         json: { type: "string" },
         help: { type: "boolean" },

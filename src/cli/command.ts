@@ -1,4 +1,4 @@
-import { type CommandDef, defineCommand } from "citty";
+import { type ArgsDef, type CommandDef, defineCommand } from "citty";
 import { ExitCode } from "../runtime/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../runtime/log.ts";
 import { reportFailure } from "./failure.ts";
@@ -56,7 +56,7 @@ export function command<const F extends Flags & { "log-level": typeof logLevelFl
 }
 
 /** citty throws errors of its own, without a hint, for what is missing or not among the choices: let it find nothing. */
-function lenient(flags: Flags): NonNullable<Extract<CommandDef["args"], Record<string, unknown>>> {
+function lenient(flags: Flags): ArgsDef {
   return Object.fromEntries(
     Object.entries(flags).map(([name, flag]) => [name, { type: flag.type, required: false }]),
   );

@@ -54,9 +54,17 @@ function spawnChild(options: DetachOptions, logFile: string): Subprocess<"pipe">
     env: { ...env, [READY_VARIABLE]: String(READY_FD) },
   });
   closeSync(log);
-  if (options.link !== undefined) child.stdin.write(`${options.link}\n`);
-  void child.stdin.end();
+  void sendLink(child, options.link);
   return child;
+}
+
+async function sendLink(child: Subprocess<"pipe">, link: string | undefined): Promise<void> {
+  try {
+    if (link !== undefined) child.stdin.write(`${link}\n`);
+    await child.stdin.end();
+  } catch {
+    // A child that is gone before it read tells so by the end of its report pipe.
+  }
 }
 
 /** 0600 whatever the umask: the log names the hosts that were asked for. */

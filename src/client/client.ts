@@ -159,7 +159,7 @@ class RvpnClient implements RunningClient {
     return {
       running: true,
       pid: process.pid,
-      proxy: `${this.hostname}:${this.port}`,
+      proxy: `${this.hostname.includes(":") ? `[${this.hostname}]` : this.hostname}:${this.port}`,
       server: (this.#options.store.server ?? this.#options.server).url,
       link: state,
       since: new Date(linkSince).toISOString(),

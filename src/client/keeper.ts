@@ -25,7 +25,8 @@ import type { KnownServer } from "./store.ts";
 /** How a keeper ends by itself. */
 export type KeeperEnd =
   | { readonly kind: "refused"; readonly refusal: Refusal }
-  | { readonly kind: "wrongServer" };
+  | { readonly kind: "wrongServer" }
+  | { readonly kind: "failed"; readonly error: Error };
 
 export interface KeeperOptions {
   /** Asked at every dial, because the gate key and the address may change meanwhile. */
@@ -82,6 +83,7 @@ export class Keeper {
       log,
       onEvent: (event) => this.#onEvent(event),
       onLinkLost: (link, reason) => this.#onLost(link, reason),
+      onFailed: (error) => this.#end({ kind: "failed", error }),
     });
   }
 
@@ -166,9 +168,8 @@ export class Keeper {
     this.#offered = link;
     const { kind, secret, joined } = server();
     const join = kind === "invite" && !joined ? secret : undefined;
-    this.driver.tunnel.offer(link, this.#secret, join);
     this.#acceptDeadline = setTimeout(() => this.driver.lose(link, "no Accept in time"), DIAL_DEADLINE_MS);
-    this.driver.attach(link, carrier);
+    this.driver.attach(link, carrier, () => this.driver.tunnel.offer(link, this.#secret, join));
     listen(
       (message) => this.driver.receive(link, message),
       (reason) => this.driver.lose(link, reason),

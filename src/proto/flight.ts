@@ -65,7 +65,7 @@ export class Flight {
     const gain = this.#startup ? STARTUP_GAIN : 1;
     const bytes = gain * this.rate * ((this.#rttMinMs ?? 0) + LIMITS.queueDelayMs);
     const floor = this.#startup ? LIMITS.initialFlightBytes : LIMITS.minFlightBytes;
-    return Math.min(Math.max(bytes, floor), LIMITS.maxFlightBytes);
+    return Math.min(Math.max(Math.floor(bytes), floor), LIMITS.maxFlightBytes);
   }
 
   get freeBytes(): number {

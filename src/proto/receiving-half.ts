@@ -113,6 +113,15 @@ export class ReceivingHalf {
       this.#drainStartBytes = this.#consumed;
     }
     this.#told = this.#consumed;
+    return this.#credit();
+  }
+
+  /** What a resume entry says: as much credit as a WindowUpdate would give, for there may be none after it. */
+  state(): { next: number; consumed: number; limit: number } {
+    return { next: this.#next, ...this.#credit() };
+  }
+
+  #credit(): { consumed: number; limit: number } {
     this.#limit = Math.max(this.#limit, this.#consumed + this.#window);
     return { consumed: this.#consumed, limit: this.#limit };
   }

@@ -19,8 +19,7 @@ export function resumeEntries(core: TunnelCore, slot: number): ResumeEntry[] {
   const entries: ResumeEntry[] = [];
   for (const { id, home, sending, receiving, phase } of core.streams.values()) {
     if (home !== slot || (!sending.started && receiving.next === 0)) continue;
-    const { next, consumed, limit } = receiving;
-    const entry = { stream: id, next, consumed, limit };
+    const entry = { stream: id, ...receiving.state() };
     entries.push(phase.kind === "reset" ? { ...entry, reset: phase.code } : entry);
   }
   return entries;

@@ -40,6 +40,8 @@ export interface DriverOptions {
   readonly onEvent: (event: DriverEvent) => void;
   /** A link is over, for whatever reason; its carrier is closed and the tunnel has been told. */
   readonly onLinkLost: (link: Link, reason: string) => void;
+  /** A broken invariant of ours: the tunnel has ended, the process goes on. */
+  readonly onFailed: (error: Error) => void;
 }
 
 /** Waits this short are not worth a timer of their own; the clock of timers is no finer. */
@@ -54,12 +56,14 @@ export class TunnelDriver {
   readonly #log: Log;
   readonly #onEvent: (event: DriverEvent) => void;
   readonly #onLinkLost: (link: Link, reason: string) => void;
+  readonly #onFailed: (error: Error) => void;
   readonly #carriers = new Map<Link, Carrier>();
   readonly #listeners = new Map<number, StreamListener>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #flushing = false;
   #flushQueued = false;
+  #failed = false;
   /** Payload bytes of streams, for status pages. */
   bytesIn = 0;
   bytesOut = 0;
@@ -69,15 +73,17 @@ export class TunnelDriver {
     this.#log = options.log;
     this.#onEvent = options.onEvent;
     this.#onLinkLost = options.onLinkLost;
+    this.#onFailed = options.onFailed;
   }
 
   get streamCount(): number {
     return this.#listeners.size;
   }
 
-  /** Adds a carrier for `link`, which the tunnel was or will now be given. */
-  attach(link: Link, carrier: Carrier): void {
+  /** Adds a carrier for `link`, and gives the link to the tunnel by `input`. */
+  attach(link: Link, carrier: Carrier, input: () => void): void {
     this.#carriers.set(link, carrier);
+    this.#guard(link, input);
     this.flush();
   }
 
@@ -93,13 +99,28 @@ export class TunnelDriver {
     try {
       input();
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError)) return this.#fail(error);
       this.#log.warn("link closed: the peer broke the protocol", {
         slot: link.slot,
         reason: messageOf(error),
       });
       this.lose(link, messageOf(error));
     }
+  }
+
+  // Our own fault: this tunnel cannot be trusted any more, the others can.
+  #fail(cause: unknown): void {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#log.error("tunnel ended by a defect", {
+      reason: error.message,
+      where: error.stack?.split("\n")[1],
+    });
+    this.#failed = true;
+    this.#listeners.clear();
+    for (const carrier of this.#carriers.values()) carrier.close();
+    this.#carriers.clear();
+    clearTimeout(this.#timer);
+    this.#onFailed(error);
   }
 
   /** The link is over: closes its carrier and lets its streams wait for another. */
@@ -152,7 +173,7 @@ export class TunnelDriver {
 
   /** Hands out events, sends packets, sets the timer. Inputs made by listeners meanwhile are taken up in the loop. */
   flush(): void {
-    if (this.#flushing) return;
+    if (this.#flushing || this.#failed) return;
     this.#flushing = true;
     try {
       this.#deliver();
@@ -160,10 +181,12 @@ export class TunnelDriver {
         this.#send(packet);
         this.#deliver();
       }
+      this.#arm();
+    } catch (error) {
+      this.#fail(error);
     } finally {
       this.#flushing = false;
     }
-    this.#arm();
   }
 
   #next(): Transmit | undefined {

@@ -101,9 +101,10 @@ export class Connection {
       if (this.#stage.kind !== "proving") return;
       this.#admit(handshake.finish(sharedSecret, performance.now()));
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      const { log } = this.#options;
+      if (!(error instanceof ProtocolError)) log.error("handshake failed", { reason: messageOf(error) });
       // Nothing is said and nothing changes: the deadline closes the connection, as for one that stays silent.
-      this.#options.log.debug("handshake failed", { reason: messageOf(error) });
+      else log.debug("handshake failed", { reason: messageOf(error) });
       this.#stage = { kind: "over" };
     }
   }

@@ -87,7 +87,8 @@ export class TunnelRegistry {
   #create(key: string, { name, clientKey }: Admitted): Entry {
     const { dialer, random, padding, log } = this.#options;
     const onDetached = () => this.#wait(key);
-    const host = new TunnelHost({ name, clientKey, dialer, random, padding, log, onDetached });
+    const onFailed = () => this.#drop(key, "a defect");
+    const host = new TunnelHost({ name, clientKey, dialer, random, padding, log, onDetached, onFailed });
     const entry: Entry = { host, expiry: undefined };
     this.#tunnels.set(key, entry);
     log.info("tunnel created", { client: name });

@@ -26,6 +26,8 @@ export interface TunnelHostOptions {
   readonly log: Log;
   /** The tunnel has lost its last link and waits for another. */
   readonly onDetached: () => void;
+  /** The tunnel has ended by a defect of ours. */
+  readonly onFailed: () => void;
 }
 
 /** The server's end of one tunnel: connects what the client asks for and relays it (step 5 of the journey). */
@@ -56,6 +58,10 @@ export class TunnelHost {
         log.info("link lost", { client: options.name, slot: link.slot, reason });
         if (this.#links.size === 0) onDetached();
       },
+      onFailed: () => {
+        for (const relay of [...this.#relays]) relay.abort("lost");
+        options.onFailed();
+      },
     });
   }
 
@@ -79,8 +85,9 @@ export class TunnelHost {
     for (const older of [...this.#links]) if (older.slot === link.slot) this.#replace(older);
     this.#gens.set(link.slot, link.gen);
     this.#links.add(link);
-    this.driver.tunnel.accept(link, hello, result, rest, performance.now());
-    this.driver.attach(link, carrier);
+    this.driver.attach(link, carrier, () => {
+      this.driver.tunnel.accept(link, hello, result, rest, performance.now());
+    });
   }
 
   #replace(older: Link): void {

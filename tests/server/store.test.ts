@@ -234,17 +234,17 @@ describe("a change", () => {
     expect(store.admit(key)).toEqual({ kind: "admitted", name: "router", joined: false });
   });
 
-  test("by revoke that was cut short can be made again: the name goes last", () => {
+  test.each(["gate.json", "clients.json"])("by revoke that %s did not take can be made again", (name) => {
     const { dir, store } = openStore();
     const key = newKey();
     store.add("thief", key);
     const [before] = store.gateKeys();
-    // A directory in its place lets the list not be written.
-    rmSync(join(dir, "clients.json"));
-    mkdirSync(join(dir, "clients.json"));
-    expect(usageErrorOf(() => store.revoke("thief")).message).toContain("clients.json");
+    // A directory in its place cannot be replaced by a file.
+    rmSync(join(dir, name));
+    mkdirSync(join(dir, name));
+    expect(usageErrorOf(() => store.revoke("thief")).message).toContain(`cannot write ${join(dir, name)}`);
     expect(store.admit(key).kind).toBe("admitted");
-    rmSync(join(dir, "clients.json"), { recursive: true });
+    rmSync(join(dir, name), { recursive: true });
     expect(store.revoke("thief").keys).toEqual([key]);
     expect(store.admit(key)).toEqual({ kind: "refused", refusal: "revoked" });
     expect(store.gateKeys()).toContainEqual(before ?? newKey());

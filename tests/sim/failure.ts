@@ -18,7 +18,7 @@ export class Trace {
   #lines: string[] = [];
   #dropped = 0;
 
-  constructor(enabled: boolean, limit = 400) {
+  constructor(enabled: boolean, limit = Number(process.env["LIM"] ?? 400)) {
     this.enabled = enabled;
     this.#limit = limit;
   }

@@ -1,4 +1,6 @@
+import type { Frame, Link } from "../../src/proto/index.ts";
 import { check, fail, SimFailure } from "./failure.ts";
+import { describeFrames, tapLinks } from "./link-tap.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** What one seed came to. */
@@ -26,12 +28,23 @@ export function simulate(options: WorldOptions): SimResult {
 /** The same with what is needed to understand it: runs a failing seed again with its trace. */
 export function explain(options: WorldOptions): string {
   const simulation = new Simulation({ ...options, trace: true });
+  const { trace, clock } = simulation.world;
+  const say = (verb: string, link: Link, frames: readonly Frame[]) => {
+    trace.add(clock.now, () => `  ${link.slot}/${link.gen} ${verb} ${describeFrames(frames)}`);
+    return frames;
+  };
+  const untap = tapLinks({
+    seal: (frames, link) => say("seals", link, frames),
+    open: (frames, link) => say("opens", link, frames),
+  });
   try {
     simulation.run();
     return "the second run did not fail: something is not deterministic";
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `${simulation.world.trace.text()}\n${text}`;
+  } finally {
+    untap();
   }
 }
 
