@@ -20,6 +20,8 @@ export class ReceivingHalf {
   #finUnit: number | undefined;
   #consumed = 0;
   #told = 0;
+  /** What was told last went out on a link that the peer had already fenced off. */
+  #retell = false;
   #limit: number = LIMITS.initialWindowBytes;
   #window: number = LIMITS.initialWindowBytes;
   #drainStartedAt = 0;
@@ -49,7 +51,8 @@ export class ReceivingHalf {
 
   /** Ended, taken by the application, and the peer told so as far as its pool needs it. */
   get complete(): boolean {
-    return this.ended && this.#consumed === this.#received && this.outstandingBytes <= LIMITS.exemptBytes;
+    const taken = this.ended && this.#consumed === this.#received;
+    return taken && !this.#retell && this.outstandingBytes <= LIMITS.exemptBytes;
   }
 
   get #received(): number {
@@ -93,6 +96,7 @@ export class ReceivingHalf {
    * next packet, so that the peer's view of our pool does not stay too high while the stream is quiet.
    */
   updateDue(): "soon" | "later" | "no" {
+    if (this.#retell) return "later";
     const untold = this.#consumed - this.#told;
     if (untold === 0) return "no";
     if (!this.ended && untold >= this.#window / 4) return "soon";
@@ -113,6 +117,7 @@ export class ReceivingHalf {
       this.#drainStartBytes = this.#consumed;
     }
     this.#told = this.#consumed;
+    this.#retell = false;
     return this.#credit();
   }
 
@@ -126,8 +131,9 @@ export class ReceivingHalf {
     return { consumed: this.#consumed, limit: this.#limit };
   }
 
-  /** The peer has taken a resume entry that said `consumed`. */
+  /** The peer has taken a resume entry that said `consumed`, and may have heard nothing that was told since. */
   restated(consumed: number): void {
+    this.#retell = this.#told > consumed;
     this.#told = Math.max(this.#told, consumed);
   }
 }

@@ -55,7 +55,7 @@ export function accept(
   core.streams.peerPoolBytes = hello.poolBytes;
   const entries = resumeEntries(core, link.slot);
   // The link before is fenced off, so nothing that this list says can be overtaken: it holds from here on.
-  core.restated(entries);
+  core.restated(link.slot, entries);
   const frame: AcceptFrame = {
     type: "accept",
     result,
@@ -95,7 +95,7 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   core.links.set(slot, attached);
   core.streams.peerPoolBytes = frame.poolBytes;
   core.maxStreams = Math.min(frame.maxStreams, LIMITS.maxStreams);
-  core.restated(phase.stated);
+  core.restated(slot, phase.stated);
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
   core.events.push({ kind: "accepted", slot, result: frame.result });

@@ -90,11 +90,12 @@ export class TunnelCore {
     }
   }
 
-  /** The peer has taken, or will take before anything else, a list of ours with these entries. */
-  restated(entries: readonly ResumeEntry[]): void {
-    for (const { stream: id, consumed } of entries) {
-      const stream = this.streams.get(id);
-      if (stream !== undefined) this.streams.settle(stream, () => stream.receiving.restated(consumed));
+  /** The peer knows of the streams of `slot` what `entries`, our list, says, and perhaps no more. */
+  restated(slot: number, entries: readonly ResumeEntry[]): void {
+    const consumed = new Map(entries.map((entry) => [entry.stream, entry.consumed]));
+    for (const stream of this.streams.values()) {
+      if (stream.home !== slot) continue;
+      this.streams.settle(stream, () => stream.receiving.restated(consumed.get(stream.id) ?? 0));
     }
   }
 

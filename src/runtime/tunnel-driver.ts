@@ -154,6 +154,12 @@ export class TunnelDriver {
 
   /** Ends every stream and link, for good. */
   close(code: ResetCode): void {
+    // The peer hears of it before its link goes: else it keeps the other ends for a resumption that never comes.
+    for (const [id, listener] of [...this.#listeners]) {
+      this.tunnel.reset(id, code);
+      listener.onReset(code);
+    }
+    this.flush();
     this.tunnel.breakAll(code);
     this.flush();
     for (const link of [...this.#carriers.keys()]) this.lose(link, "closed");

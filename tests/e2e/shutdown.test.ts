@@ -15,7 +15,8 @@ describeWith(programsFor("direct"), "the end of a process", () => {
   it("what is open at the end of --drain is reset, not ended cleanly", drainEnds);
   it("a second SIGTERM ends the server at once", secondSignal);
   it("a killed server's streams are reset, and its successor serves the same client", killedServer);
-  it("a killed client leaves no stream at the server's targets for long", killedClient);
+  it("a stopped client takes its streams with it, at the server too", stoppedClient);
+  it("a killed client breaks its applications' connections, and a new one works", killedClient);
 });
 
 interface Pair {
@@ -95,9 +96,19 @@ async function killedServer(world: World): Promise<void> {
   await successor.child.stop();
 }
 
+/** Without word from the client the server would keep the streams for a client that resumes. */
+async function stoppedClient(world: World): Promise<void> {
+  const { server, client } = await startPair(world);
+  const { ended } = await startDownload(world, client, `/bytes/60000000?rate=${RATE}`);
+  await world.rvpn.must(["stop", "--state", client.state]);
+  expect((await ended).exitCode).not.toBe(0);
+  const seen = await server.child.stop();
+  expect(seen).toBe(0);
+}
+
 /** After SIGKILL of the client its application is cut off, and a client started anew in its directory works. */
 async function killedClient(world: World): Promise<void> {
-  const { server, client } = await startPair(world);
+  const { server, client } = await startPair(world, "--drain", "500ms");
   const { ended } = await startDownload(world, client, `/bytes/60000000?rate=${RATE}`);
   client.child.signal("SIGKILL");
   expect((await ended).exitCode).not.toBe(0);

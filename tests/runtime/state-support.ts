@@ -82,9 +82,9 @@ async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<st
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of stream) {
-    const [first = "", ...more] = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = more.pop() ?? first;
-    if (more.length > 0 || rest !== first) yield* [first, ...more];
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
   }
   return undefined;
 }

@@ -11,7 +11,8 @@ export class Faults {
   readonly #dice: Dice;
   #stopped = false;
   #outage = false;
-  #lateDial = false;
+  /** What is to happen to the next wire. */
+  #nextDial: "lateDial" | "lostAccept" | undefined;
   #serverDown = false;
   /** A clock was moved, or a machine slept. */
   clockMoved = false;
@@ -22,12 +23,20 @@ export class Faults {
   }
 
   start(): void {
+    // The first link is the only one that a tunnel can lose before it was ever accepted.
+    for (const fault of this.#world.plan.faults) {
+      if ((fault === "lateDial" || fault === "lostAccept") && this.#dice.chance(0.5)) this.#nextDial = fault;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#world.plan.faults.length === 0) return;
     const delay = -Math.log(1 - this.#dice.unit()) * this.#world.plan.faultEveryMs;
     this.#world.clock.after(delay, () => {
       if (this.#stopped) return;
       this.#strike();
-      this.start();
+      this.#schedule();
     });
   }
 
@@ -47,12 +56,34 @@ export class Faults {
     return !this.#stopped && (this.#outage || this.#dice.chance(this.#world.plan.dialFailureShare));
   }
 
-  /** A new wire: it may stand still from the start, so that its Hello comes when another link has long been made. */
+  /** A new wire, of which the bundle arrives after two delays, Hello after three and Accept after four. */
   dialled(wire: Wire): void {
-    if (this.#stopped || !this.#lateDial) return;
-    this.#lateDial = false;
-    const after = this.#dice.chance(0.5) ? 0 : this.#world.plan.path.delayMs * this.#dice.between(0, 3);
-    this.#world.clock.after(after, () => this.#stall(wire));
+    const fault = this.#nextDial;
+    this.#nextDial = undefined;
+    if (this.#stopped || fault === undefined) return;
+    const { clock, plan } = this.#world;
+    const { delayMs } = plan.path;
+    if (fault === "lateDial") clock.after(delayMs * this.#dice.between(0, 3), () => this.#makeLate(wire));
+    else clock.after(delayMs * this.#dice.between(3, 4.5), () => this.#loseAccept(wire));
+  }
+
+  // The client gives up and dials again; what it has said comes when the next link is made, or any time.
+  #makeLate(wire: Wire): void {
+    const { clock } = this.#world;
+    wire.stall("up");
+    clock.after(this.#dice.spread(1, 2_000), () => wire.orphan());
+    clock.after(this.#dice.spread(1, 4_900), () => wire.release());
+  }
+
+  // The server has a tunnel that the client has never heard of, perhaps for so long that it gives it up.
+  #loseAccept(wire: Wire): void {
+    const { clock, plan } = this.#world;
+    wire.cut(this.#dice.pick(["both", "client"]));
+    if (plan.resumeWindowMs > LONGEST_STALL_MS || this.#dice.chance(0.5)) return;
+    this.#outage = true;
+    clock.after(plan.resumeWindowMs * this.#dice.between(0.9, 1.5), () => {
+      this.#outage = false;
+    });
   }
 
   #strike(): void {
@@ -88,7 +119,8 @@ export class Faults {
       case "outage":
         return this.#startOutage();
       case "lateDial":
-        this.#lateDial = true;
+      case "lostAccept":
+        this.#nextDial = fault;
         return;
       case "goAway":
         return serverNode.run(() => server.goAway());

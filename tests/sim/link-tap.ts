@@ -48,7 +48,10 @@ function describeFrame(frame: Frame): string {
       return `ack(${frame.count})`;
     case "resume":
       return `resume(${frame.entries
-        .map(({ stream, next, consumed, limit, reset }) => `${stream}: ${next} ${consumed} ${limit} ${reset ?? ""}`)
+        .map(
+          ({ stream, next, consumed, limit, reset }) =>
+            `${stream}: ${next} ${consumed} ${limit} ${reset ?? ""}`,
+        )
         .join("; ")})`;
     case "padding":
     case "ping":

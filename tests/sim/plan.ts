@@ -12,6 +12,7 @@ export const FAULTS = [
   "jump",
   "outage",
   "lateDial",
+  "lostAccept",
   "goAway",
   "second",
   "replay",
@@ -51,7 +52,7 @@ export function makePlan(dice: Dice): Plan {
   return {
     path,
     slots: dice.chance(0.75) ? 1 : 2 + dice.int(2),
-    resumeWindowMs: dice.chance(0.7) ? 300_000 : dice.spread(2_000, 60_000),
+    resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     requests: dice.spread(1, 30),
     mix: {

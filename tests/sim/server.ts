@@ -28,11 +28,13 @@ export interface SimServerOptions {
   readonly onConnect: (driver: SimDriver, event: Extract<TunnelEvent, { kind: "connect" }>) => void;
   readonly onBlame: (error: ProtocolError) => void;
   /** A link came over `carrier` into a tunnel. */
-  readonly onTaken: (carrier: WireEnd) => void;
+  readonly onTaken: (link: Link, carrier: WireEnd) => void;
   /** A tunnel was given up with all its streams. */
   readonly onDropped: (driver: SimDriver) => void;
   /** Deliberately broken: the link that arrives last wins, whatever its gen. */
-  readonly fenceByArrival?: boolean;
+  readonly fenceByArrival: boolean;
+  /** Deliberately broken: a tunnel that was given up counts as one that never was. */
+  readonly forgetsDropped: boolean;
 }
 
 interface Host {
@@ -105,7 +107,7 @@ export class SimServer {
     host.gens.set(link.slot, link.gen);
     host.links.add(link);
     host.driver.attach(link, carrier);
-    this.#options.onTaken(carrier);
+    this.#options.onTaken(link, carrier);
     try {
       host.driver.tunnel.accept(link, hello, result, rest, this.#options.node.now);
     } catch (error) {
@@ -115,7 +117,7 @@ export class SimServer {
   }
 
   #isNewer(host: Host, link: Link): boolean {
-    return this.#options.fenceByArrival === true || link.gen > (host.gens.get(link.slot) ?? -1);
+    return this.#options.fenceByArrival || link.gen > (host.gens.get(link.slot) ?? -1);
   }
 
   #refuse(link: Link, carrier: WireEnd): void {
@@ -157,7 +159,7 @@ export class SimServer {
     if (host === undefined) return;
     this.#options.trace.add(this.#options.node.clock.now, () => "server: tunnel dropped");
     this.#tunnels.delete(key);
-    this.#dropped.add(key);
+    if (!this.#options.forgetsDropped) this.#dropped.add(key);
     this.#options.onDropped(host.driver);
     host.driver.stop();
   }

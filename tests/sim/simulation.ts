@@ -77,7 +77,7 @@ class Simulation {
       0,
     );
     const bound = world.clock.now + RECOVERY_MS + (8 * toMove) / world.plan.path.bytesPerMs;
-    this.#until(bound, () => world.unfinished.length === 0 && world.client.ready);
+    this.#until(bound, () => world.openEnds === 0 && world.client.ready);
     const left = world.unfinished.map((end) => `\n  ${end}`).join("");
     check(
       world.unfinished.length === 0,

@@ -196,6 +196,12 @@ export class Wire {
     this.#down.send({ kind: "close" });
   }
 
+  /** The client's end is gone and nobody tells the server, which still gets what was sent. */
+  orphan(): void {
+    this.#down.sever();
+    this.#clientNode.run(() => this.client.lost("the connection was reset"));
+  }
+
   cut(told: Told): void {
     this.#up.sever();
     this.#down.sever();

@@ -2,6 +2,7 @@ import {
   generateIdentity,
   type Identity,
   LIMITS,
+  type Link,
   type ProtocolError,
   tunnelMemoryBound,
 } from "../../src/proto/index.ts";
@@ -23,6 +24,7 @@ export interface WorldOptions {
   readonly trace?: boolean;
   /** Deliberately broken: see SimServerOptions. */
   readonly fenceByArrival?: boolean;
+  readonly forgetsDropped?: boolean;
 }
 
 /** The network, the server, one client and their applications, all from one seed. */
@@ -43,6 +45,8 @@ export class World {
   /** What the client's first link said first. */
   recordedDial: Uint8Array | undefined;
   wireBytes = 0;
+  /** Applications that are not done. */
+  openEnds = 0;
   /** Faults have stopped: applications hurry. */
   healed = false;
   readonly #options: WorldOptions;
@@ -50,6 +54,7 @@ export class World {
   /** Counts the times that a server lost tunnels; which of them the client has heard of; which each wire was under. */
   #losses = 0;
   #knownLosses = 0;
+  readonly #gens = new Map<number, number>();
   readonly #lossesAt = new WeakMap<Wire, number>();
 
   constructor(options: WorldOptions) {
@@ -96,10 +101,11 @@ export class World {
       identity: this.#identities.server,
       resumeWindowMs,
       poolBytes,
-      ...(this.#options.fenceByArrival === true ? { fenceByArrival: true } : {}),
+      fenceByArrival: this.#options.fenceByArrival ?? false,
+      forgetsDropped: this.#options.forgetsDropped ?? false,
       onConnect: (driver, { stream, destination }) => this.#run(driver, stream, destination.port),
       onBlame: (error) => this.#blame("server", error),
-      onTaken: ({ wire }) => this.#lossesAt.set(wire, this.#losses),
+      onTaken: (link, { wire }) => this.#taken(link, wire),
       onDropped: (driver) => this.#lost(driver),
     });
   }
@@ -208,6 +214,7 @@ export class World {
 
   #endpoint(side: "client" | "server", request: Request, driver: SimDriver, stream: number): Endpoint {
     const peers = side === "client" ? this.serverEnds : this.clientEnds;
+    this.openEnds += 1;
     const end = new Endpoint({
       side,
       request,
@@ -216,7 +223,10 @@ export class World {
       node: side === "client" ? this.clientNode : this.serverNode,
       stream,
       peer: () => peers.get(request.id),
-      onEnd: () => this.trace.add(this.clock.now, () => `ended: ${end}`),
+      onEnd: () => {
+        this.openEnds -= 1;
+        this.trace.add(this.clock.now, () => `ended: ${end}`);
+      },
     });
     if (this.healed) end.hurry();
     return end;
@@ -238,9 +248,17 @@ export class World {
     });
   }
 
+  #taken({ slot, gen }: Link, wire: Wire): void {
+    const newest = this.#gens.get(slot) ?? -1;
+    check(gen > newest, () => `a late dial, ${slot}/${gen}, has taken the place of ${slot}/${newest}`);
+    this.#gens.set(slot, gen);
+    this.#lossesAt.set(wire, this.#losses);
+  }
+
   // The server has lost this tunnel, or with undefined every tunnel.
   #lost(driver: SimDriver | undefined): void {
     this.#losses += 1;
+    this.#gens.clear();
     for (const end of this.serverEnds.values())
       if (driver === undefined || end.belongsTo(driver)) end.vanish();
     for (const request of this.requests.values()) request.mayBeLost = true;
@@ -250,14 +268,21 @@ export class World {
     tunnel.check();
     const { streams, heldBytes } = tunnel.stats();
     let unread = 0;
-    for (const end of ends.values()) unread += end.unread;
+    let holding = 0;
+    for (const end of ends.values()) {
+      unread += end.unread;
+      if (end.unread > 0) holding += 1;
+    }
     const { poolBytes } = this.plan;
     const total = heldBytes + unread;
     check(
-      unread <= poolBytes + streams * LIMITS.exemptBytes,
-      () => `the ${side} holds ${unread} unread bytes of ${streams} streams, its pool is ${poolBytes}`,
+      unread <= poolBytes + holding * LIMITS.exemptBytes,
+      () => `the ${side} holds ${unread} unread bytes of ${holding} streams, its pool is ${poolBytes}`,
     );
-    check(total <= tunnelMemoryBound(streams, poolBytes), () => `the ${side} holds ${total} bytes`);
+    check(
+      total <= tunnelMemoryBound(Math.max(streams, holding), poolBytes),
+      () => `the ${side} holds ${total} bytes`,
+    );
   }
 
   /** What the tunnels keep although no stream needs it, or "". */

@@ -1,0 +1,29 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { BROKEN, type Broken } from "./broken.ts";
+import { simulate } from "./simulation.ts";
+
+/** A bug that hides from so many seeds would be a hole in the simulator. */
+const SEEDS = 200;
+
+let repair = () => {};
+afterEach(() => repair());
+
+describe("the simulator notices when", () => {
+  for (const broken of BROKEN) {
+    test(broken.name, () => {
+      repair = broken.apply();
+      expect(firstFailure(broken)).toBeDefined();
+    }, 120_000);
+  }
+});
+
+function firstFailure({ options }: Broken): unknown {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      simulate({ ...options, seed });
+    } catch (error) {
+      return error;
+    }
+  }
+  return undefined;
+}
