@@ -12,12 +12,8 @@ import {
 } from "../proto/index.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
-import {
-  type DriverEvent,
-  type StreamListener,
-  TunnelDriver,
-  type TunnelStream,
-} from "../runtime/tunnel-driver.ts";
+import { type DriverEvent, type StreamListener, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import { Backoff } from "./backoff.ts";
 import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
 import type { KnownServer } from "./store.ts";

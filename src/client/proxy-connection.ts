@@ -1,6 +1,6 @@
 import type { Socket } from "bun";
 import { Relay } from "../runtime/relay.ts";
-import type { TunnelStream } from "../runtime/tunnel-driver.ts";
+import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import type { Keeper } from "./keeper.ts";
 import {
   type ConnectResult,

@@ -1,6 +1,7 @@
 import type { Socket } from "bun";
 import type { DialResult, ResetCode } from "../proto/index.ts";
-import type { StreamListener, TunnelStream } from "./tunnel-driver.ts";
+import type { StreamListener } from "./tunnel-driver.ts";
+import type { TunnelStream } from "./tunnel-stream.ts";
 
 /** The part of a Bun TCP socket that a relay uses. */
 export type RelaySocket = Pick<

@@ -10,6 +10,7 @@ import {
 } from "../proto/index.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { TunnelStream } from "./tunnel-stream.ts";
 
 /** What moves a link's messages: a WebSocket of either end. Order is kept; a message is whole or the link is over. */
 export interface Carrier {
@@ -253,51 +254,5 @@ export class TunnelDriver {
       },
       Math.max(wake - now, MIN_TIMER_MS),
     );
-  }
-}
-
-/** One stream as its socket sees it. Calls after the stream's end do nothing. */
-export class TunnelStream {
-  readonly #driver: TunnelDriver;
-  readonly id: number;
-
-  constructor(driver: TunnelDriver, id: number) {
-    this.#driver = driver;
-    this.id = id;
-  }
-
-  /** Server: says how the dial went. */
-  respond(result: DialResult): void {
-    this.#driver.tunnel.respond(this.id, result, performance.now());
-    this.#driver.queueFlush();
-  }
-
-  /** False: pause until `onWritable`. */
-  write(bytes: Uint8Array): boolean {
-    this.#driver.bytesOut += bytes.length;
-    const more = this.#driver.tunnel.write(this.id, bytes, performance.now());
-    this.#driver.queueFlush();
-    return more;
-  }
-
-  finish(): void {
-    this.#driver.tunnel.finish(this.id, performance.now());
-    this.#driver.queueFlush();
-  }
-
-  consumed(count: number): void {
-    this.#driver.tunnel.consumed(this.id, count, performance.now());
-    this.#driver.queueFlush();
-  }
-
-  reset(code: ResetCode): void {
-    this.#driver.tunnel.reset(this.id, code);
-    this.release();
-  }
-
-  /** Nobody listens any more. The tunnel goes on to deliver what was written. */
-  release(): void {
-    this.#driver.forget(this.id);
-    this.#driver.queueFlush();
   }
 }

@@ -15,11 +15,7 @@ const CHROMIUM = findProgram("chromium") === undefined ? "chromium-browser" : "c
 const PAGE_BYTES = 500_000;
 const RUN_MS = 2 * ROUTES.length * TEST_MS;
 
-test.skipIf(isInside || !canIsolate)(
-  "in a network of its own",
-  () => runInside(import.meta.path),
-  RUN_MS,
-);
+test.skipIf(isInside || !canIsolate)("in a network of its own", () => runInside(import.meta.path), RUN_MS);
 
 if (isInside) {
   sh("ip link set lo up");

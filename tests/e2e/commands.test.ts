@@ -71,7 +71,9 @@ async function seats(world: World): Promise<void> {
   const jobs = Array.from({ length: SEATS }, () =>
     run(world, link, ["bash", "-o", "pipefail", "-c", script]),
   );
-  const results = (await Promise.all(jobs)).map(({ exitCode, stdout }) => `${exitCode} ${stdout.slice(0, 64)}`);
+  const results = (await Promise.all(jobs)).map(
+    ({ exitCode, stdout }) => `${exitCode} ${stdout.slice(0, 64)}`,
+  );
   expect(new Set(results)).toEqual(new Set([`0 ${patternHash(bytes)}`]));
 }
 
@@ -88,7 +90,14 @@ async function detach(world: World): Promise<void> {
   expect(proxy).toMatch(/^127\.0\.0\.1:\d+$/);
   const status = JSON.parse(await rvpn.must(["status", "--json", "--state", state])) as Status; // As in rvpn.ts.
   expect(status).toMatchObject({ running: true, link: "up", proxy });
-  const got = await rvpn.children.run(["curl", "-q", "-sS", "-x", `socks5h://${proxy}`, world.origin.url("/")]);
+  const got = await rvpn.children.run([
+    "curl",
+    "-q",
+    "-sS",
+    "-x",
+    `socks5h://${proxy}`,
+    world.origin.url("/"),
+  ]);
   expect(got).toMatchObject({ exitCode: 0, stdout: "origin\n" });
   // `run` uses the client that is there, and needs no link.
   const beside = await rvpn.run(["run", "--state", state, "--", "sh", "-c", 'echo "$ALL_PROXY"']);
@@ -104,10 +113,10 @@ async function detach(world: World): Promise<void> {
 async function detachFails(world: World): Promise<void> {
   const { rvpn, client } = world;
   const detached = (state: string, link: string, proxy = "0") =>
-    rvpn.run(
-      ["client", "--proxy", proxy, "--detach", "--timeout", "2s", "--state", state, ...world.trust],
-      { env: { RVPN_LINK: link }, limitMs: 20_000 },
-    );
+    rvpn.run(["client", "--proxy", proxy, "--detach", "--timeout", "2s", "--state", state, ...world.trust], {
+      env: { RVPN_LINK: link },
+      limitMs: 20_000,
+    });
   const link = await world.server.invite("late");
   const nobody = await detached(rvpn.newState("client"), link.replace(/:\d+\//, `:${freePort()}/`));
   expect(nobody.exitCode, nobody.stderr).toBe(3);

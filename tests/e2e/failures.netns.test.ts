@@ -7,11 +7,7 @@ import { useWorld } from "./support/world.ts";
 /** A network of its own can fail in ways that loopback cannot, and nothing here ever leaves the machine. */
 const RUN_MS = 2 * ROUTES.length * TEST_MS;
 
-test.skipIf(isInside || !canIsolate)(
-  "in a network of its own",
-  () => runInside(import.meta.path),
-  RUN_MS,
-);
+test.skipIf(isInside || !canIsolate)("in a network of its own", () => runInside(import.meta.path), RUN_MS);
 
 /** A neighbour whose address is known but who is not there: packets vanish, as behind a silent firewall. */
 const SILENT = "10.77.0.66";

@@ -63,7 +63,15 @@ async function wrongTokens(world: World): Promise<void> {
   const site = await ask(world, "/", []);
   const token = await tokenOf(world);
   const flipped = `${token.startsWith("A") ? "B" : "A"}${token.slice(1)}`;
-  for (const wrong of ["", "x", "=".repeat(43), flipped, token.slice(0, -1), `${token}A`, "A".repeat(5_000)]) {
+  for (const wrong of [
+    "",
+    "x",
+    "=".repeat(43),
+    flipped,
+    token.slice(0, -1),
+    `${token}A`,
+    "A".repeat(5_000),
+  ]) {
     expect(await ask(world, "/", [...UPGRADE, `Cookie: sid=${wrong}`])).toEqual(site);
   }
   // Right, but not asking for a WebSocket: it is not used up by that.

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -10,26 +10,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type ControlRequest, callControl, type Json, serveControl } from "../../src/runtime/control.ts";
+import { callControl, serveControl } from "../../src/runtime/control.ts";
 import { UsageError } from "../../src/runtime/errors.ts";
 import { lockStateDir } from "../../src/runtime/lock.ts";
+import { useControl } from "./control-support.ts";
 import { rawCall } from "./raw-call.ts";
 import { modeOf, startChild, usageErrorFrom, useScratch, withUmask } from "./state-support.ts";
 
 const scratch = useScratch();
-const closers: (() => void)[] = [];
-afterAll(() => {
-  for (const close of closers) close();
-});
-
-async function serve(
-  handle: (request: ControlRequest) => Promise<Json> | Json = (request) => request,
-  dir = scratch(),
-): Promise<{ dir: string; path: string; close(): void }> {
-  const { path, close } = await serveControl(dir, handle);
-  closers.push(close);
-  return { dir, path, close };
-}
+const serve = useControl(scratch);
 
 describe("a request", () => {
   test("is answered with what the handler returns, now or later", async () => {
@@ -126,9 +115,9 @@ describe("the socket", () => {
     const dir = scratch();
     // Listening happens before the first await for a directory without an old socket, so the umask counts.
     const server = await withUmask(umask, () => serveControl(dir, () => null));
-    closers.push(() => server.close());
     expect(modeOf(server.path)).toBe("600");
     expect(await callControl(dir, { op: "x" })).toBeNull();
+    server.close();
   });
 
   test("of a killed process is replaced", async () => {
@@ -248,55 +237,4 @@ describe("a path too long for a socket", () => {
     expect(await callControl(dir, { op: "x" })).toBeUndefined();
     expect(lstatSync(join(dir, "control.sock")).isSymbolicLink()).toBe(true);
   });
-});
-
-describe("garbage", () => {
-  test.each([
-    ["no JSON", "garbage\n"],
-    ["no object", "7\n"],
-    ["no op", '{"name":"x"}\n'],
-    ["an op that is no string", '{"op":7}\n'],
-    ["an empty line", "\n"],
-    ["no UTF-8", Uint8Array.of(0x22, 0xff, 0x22, 0x0a)],
-    ["two requests", '{"op":"x"}\n{"op":"x"}\n'],
-    ["more than 64 KiB without an end", "x".repeat(70_000)],
-    ["a request that is cut short", '{"op":"x"'],
-  ])("of the kind %s closes its connection and no other", async (_, text) => {
-    const { path, dir } = await serve(async () => {
-      await Bun.sleep(30);
-      return "fine";
-    });
-    const other = callControl(dir, { op: "x" });
-    expect(await rawCall(path, text)).toBe("");
-    expect(await other).toBe("fine");
-    expect(await callControl(dir, { op: "x" })).toBe("fine");
-  });
-
-  test("after a request takes back the reply", async () => {
-    const { path } = await serve(() => Bun.sleep(50).then(() => "never"));
-    expect(await rawCall(path, '{"op":"x"}\n', { later: "more" })).toBe("");
-  });
-
-  test("may come in any pieces when it is a request", async () => {
-    const { path } = await serve();
-    expect(await rawCall(path, '{"op":"x"}\n', { pieces: true })).toBe('{"ok":true,"result":{"op":"x"}}\n');
-  });
-});
-
-test("a request that does not come in time is not waited for", async () => {
-  const { path } = await serve();
-  const start = performance.now();
-  expect(await rawCall(path, '{"op":', { keepOpen: true })).toBe("");
-  expect(performance.now() - start).toBeWithin(4_500, 7_000);
-}, 10_000);
-
-test("connections beyond the limit are closed, and the rest is served", async () => {
-  const { path, dir, close } = await serve();
-  const idle = Array.from({ length: 32 }, () => rawCall(path, "", { keepOpen: true }));
-  await Bun.sleep(50);
-  expect(await rawCall(path, '{"op":"x"}\n')).toBe("");
-  close();
-  expect(await Promise.all(idle)).toEqual(idle.map(() => ""));
-  await serve(() => "again", dir);
-  expect(await callControl(dir, { op: "x" })).toBe("again");
 });

@@ -1,15 +1,11 @@
-import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { describe, expect, test } from "bun:test";
 import { formatPublicKey, parseLink, type ServerLink } from "../../src/proto/index.ts";
-import { serveControl } from "../../src/runtime/control.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../src/runtime/json.ts";
-import { callServer, handleAdmin } from "../../src/server/admin.ts";
-import { startChild, usageErrorFrom, usageErrorOf, useScratch } from "../runtime/state-support.ts";
+import { handleAdmin } from "../../src/server/admin.ts";
+import { usageErrorOf, useScratch } from "../runtime/state-support.ts";
 import { HOUR_MS, newKey, type StoreUnderTest, useStores } from "./store-support.ts";
 
-const scratch = useScratch();
-const openStore = useStores(scratch);
+const openStore = useStores(useScratch());
 const URL = "wss://vpn.example.org/";
 
 function asObject(reply: Json): JsonObject {
@@ -212,85 +208,5 @@ describe("the other operations", () => {
     expect(error.message).toBe(problem);
     expect(error.exitCode).toBe(2);
     expect([under.store.clients(), under.store.invites()]).toEqual([[], []]);
-  });
-});
-
-describe("callServer", () => {
-  const closers: (() => void)[] = [];
-  afterAll(() => {
-    for (const close of closers) close();
-  });
-
-  test("has the running server do it, which knows it at once", async () => {
-    const { dir, store } = openStore();
-    const { close } = await serveControl(dir, (request) => handleAdmin(store, request));
-    closers.push(close);
-    const { secret } = linkIn(asObject(await callServer(dir, { op: "invite", name: "laptop", url: URL })));
-    expect(store.admit(newKey(), secret)).toMatchObject({ kind: "admitted", joined: true });
-    expect(await callServer(dir, { op: "revoke", name: "laptop" })).toEqual({ revoked: 1, invites: 0 });
-    expect((await usageErrorFrom(callServer(dir, { op: "revoke", name: "nobody" }))).exitCode).toBe(2);
-  });
-
-  test("does it on the files when none runs, and leaves the directory free", async () => {
-    const { dir, store, reopen } = openStore();
-    store.close();
-    const { secret } = linkIn(asObject(await callServer(dir, { op: "invite", name: "laptop", url: URL })));
-    expect((await usageErrorFrom(callServer(dir, { op: "revoke", name: "nobody" }))).message).toContain(
-      "nobody",
-    );
-    const again = reopen();
-    // The link was made in the true year, and the test's clock stands in the past.
-    expect(again.admit(newKey(), secret)).toMatchObject({ kind: "admitted", name: "laptop" });
-    expect(readdirSync(dir).sort()).toEqual(["clients.json", "gate.json", "identity.key", "lock"]);
-  });
-
-  test("many at once, without a server, lose nothing", async () => {
-    const { dir, store, reopen } = openStore();
-    store.close();
-    const names = Array.from({ length: 8 }, (_, index) => `client-${index}`);
-    const children = names.map((name) =>
-      startChild("call", dir, JSON.stringify({ op: "invite", name, url: URL })),
-    );
-    for (const child of children) expect(await child.line()).toContain(`"link":"${URL}#`);
-    expect(
-      reopen()
-        .invites()
-        .map(({ name }) => name)
-        .sort(),
-    ).toEqual(names);
-  });
-
-  test("waits for a server that is starting", async () => {
-    const { dir, store } = openStore();
-    const call = callServer(dir, { op: "clients" });
-    await Bun.sleep(200);
-    const { close } = await serveControl(dir, (request) => handleAdmin(store, request));
-    closers.push(close);
-    expect(await call).toEqual({ clients: [], invites: [] });
-  });
-
-  test("waits for a server that is stopping", async () => {
-    const { dir, store } = openStore();
-    const call = callServer(dir, { op: "clients" });
-    await Bun.sleep(200);
-    store.close();
-    expect(await call).toEqual({ clients: [], invites: [] });
-  });
-
-  test("names a process that has the directory and does not answer", async () => {
-    const { dir } = openStore();
-    const error = await usageErrorFrom(callServer(dir, { op: "clients" }));
-    expect(error.message).toBe(`already running, pid ${process.pid}, in ${dir}`);
-  }, 10_000);
-
-  test("makes no server where there was none", async () => {
-    const dir = scratch();
-    for (const place of [dir, join(dir, "none")]) {
-      const error = await usageErrorFrom(callServer(place, { op: "invite", name: "laptop", url: URL }));
-      expect(error.message).toBe(`there is no server in ${place}`);
-      expect(error.hint).toContain("--state");
-    }
-    expect(readdirSync(dir)).toEqual([]);
-    expect(existsSync(join(dir, "none"))).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll } from "bun:test";
-import { generateIdentity, type Identity } from "../../src/proto/index.ts";
-import { ServerStore } from "../../src/server/store.ts";
+import { generateIdentity, type Identity, type Refusal } from "../../src/proto/index.ts";
+import { type Admission, ServerStore } from "../../src/server/store.ts";
 import { seededRandom } from "../proto/support/random.ts";
 
 export const HOUR_MS = 3_600_000;
@@ -52,4 +52,16 @@ export function newIdentity(): Identity {
 
 export function newKey(): Uint8Array {
   return newIdentity().publicKey;
+}
+
+export function joinedAs(name: string): Admission {
+  return { kind: "admitted", name, joined: true };
+}
+
+export function knownAs(name: string): Admission {
+  return { kind: "admitted", name, joined: false };
+}
+
+export function refusedAs(refusal: Refusal): Admission {
+  return { kind: "refused", refusal };
 }

@@ -49,7 +49,8 @@ export class SimServer {
   readonly #options: SimServerOptions;
   readonly #boot: Uint8Array;
   readonly #tunnels = new Map<string, Host>();
-  readonly #dropped = new Set<string>();
+  /** Given-up tunnels with the gens of their slots: a late dial must not bring one back. */
+  readonly #dropped = new Map<string, Map<number, number>>();
   readonly #deadlines = new Set<Timer>();
   #over = false;
 
@@ -95,17 +96,16 @@ export class SimServer {
   #take({ clientKey, link, hello, rest }: ReturnType<SimServerHandshake["finish"]>, carrier: WireEnd): void {
     const key = tunnelKey(clientKey, hello.tunnel);
     const known = this.#tunnels.get(key);
-    if (known !== undefined && !this.#isNewer(known, link)) return this.#refuse(link, carrier);
+    const gens = known?.gens ?? this.#dropped.get(key) ?? new Map<number, number>();
+    if (!this.#isNewer(gens, link)) return this.#refuse(link, carrier);
     const result = known !== undefined ? "resumed" : this.#dropped.delete(key) ? "dropped" : "created";
-    const host = known ?? this.#create(key);
+    const host = known ?? this.#create(key, gens);
     host.expiry?.cancel();
-    for (const older of [...host.links]) {
-      if (older.slot !== link.slot) continue;
-      host.links.delete(older);
-      host.driver.lose(older, "replaced");
-    }
-    host.gens.set(link.slot, link.gen);
+    gens.set(link.slot, link.gen);
     host.links.add(link);
+    for (const older of [...host.links]) {
+      if (older.slot === link.slot && older !== link) host.driver.lose(older, "replaced");
+    }
     host.driver.attach(link, carrier);
     this.#options.onTaken(link, carrier);
     try {
@@ -116,8 +116,8 @@ export class SimServer {
     }
   }
 
-  #isNewer(host: Host, link: Link): boolean {
-    return this.#options.fenceByArrival || link.gen > (host.gens.get(link.slot) ?? -1);
+  #isNewer(gens: ReadonlyMap<number, number>, link: Link): boolean {
+    return this.#options.fenceByArrival || link.gen > (gens.get(link.slot) ?? -1);
   }
 
   #refuse(link: Link, carrier: WireEnd): void {
@@ -127,7 +127,7 @@ export class SimServer {
     carrier.close();
   }
 
-  #create(key: string): Host {
+  #create(key: string, gens: Map<number, number>): Host {
     const { node, trace, dice, onBlame, onConnect, poolBytes } = this.#options;
     const driver: SimDriver = new SimDriver({
       name: "server",
@@ -140,7 +140,7 @@ export class SimServer {
       },
       onLinkLost: (link) => this.#linkLost(key, link),
     });
-    const host: Host = { driver, gens: new Map(), links: new Set() };
+    const host: Host = { driver, gens, links: new Set() };
     this.#tunnels.set(key, host);
     return host;
   }
@@ -159,7 +159,7 @@ export class SimServer {
     if (host === undefined) return;
     this.#options.trace.add(this.#options.node.clock.now, () => "server: tunnel dropped");
     this.#tunnels.delete(key);
-    if (!this.#options.forgetsDropped) this.#dropped.add(key);
+    if (!this.#options.forgetsDropped) this.#dropped.set(key, host.gens);
     this.#options.onDropped(host.driver);
     host.driver.stop();
   }

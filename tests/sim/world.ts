@@ -138,6 +138,7 @@ export class World {
   killServer(): void {
     this.server.kill();
     this.#lost(undefined);
+    this.#gens.clear();
   }
 
   /** A new server process after the old one was killed. */
@@ -258,7 +259,6 @@ export class World {
   // The server has lost this tunnel, or with undefined every tunnel.
   #lost(driver: SimDriver | undefined): void {
     this.#losses += 1;
-    this.#gens.clear();
     for (const end of this.serverEnds.values())
       if (driver === undefined || end.belongsTo(driver)) end.vanish();
     for (const request of this.requests.values()) request.mayBeLost = true;

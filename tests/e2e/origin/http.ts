@@ -2,7 +2,8 @@ import { pattern } from "../support/pattern.ts";
 import { ASSETS, assetOf, PAGE } from "./page.ts";
 import type { Report } from "./ports.ts";
 
-const SLOW_CHUNKS_PER_SECOND = 20;
+/** A paced download comes in pieces of at most this many milliseconds' worth. */
+const PIECE_MS = 50;
 
 /** Serves the web site on the same port of both loopback addresses and returns the port. */
 export function serveHttp(reports: () => readonly Report[]): number {
@@ -69,13 +70,13 @@ class Site {
 
 /** The payload of `size` bytes; `rate` in bytes per second, 0 for as fast as it is taken. */
 function download(size: number, rate: number): Response {
-  const blocks = rate === 0 ? pattern(size) : slices(size, Math.ceil(rate / SLOW_CHUNKS_PER_SECOND));
+  const blocks = rate === 0 ? pattern(size) : slices(size, Math.ceil((rate * PIECE_MS) / 1_000));
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      if (rate > 0) await Bun.sleep(1_000 / SLOW_CHUNKS_PER_SECOND);
       const { done, value } = blocks.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
+      if (done === true) return controller.close();
+      if (rate > 0) await Bun.sleep((1_000 * value.length) / rate);
+      controller.enqueue(value);
     },
   });
   return new Response(body, { headers: { "content-length": String(size) } });

@@ -16,7 +16,8 @@ const KINDS: readonly ((random: () => Uint8Array) => Uint8Array)[] = [
   () => Buffer.from(`GET / HTTP/1.1\r\nX: ${"y".repeat(200_000)}`),
   () => Buffer.from("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: sid=\r\n\r\n"),
   () => Buffer.from("\r\n".repeat(20_000)),
-  (random) => Buffer.concat([Buffer.from("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"), random()]),
+  (random) =>
+    Buffer.concat([Buffer.from("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"), random()]),
 ];
 
 /** How a stranger leaves. */

@@ -18,7 +18,9 @@ export function findMarked(mark: string, dir: string): readonly Marked[] {
   return pids
     .map((pid) => ({
       pid: Number(pid),
-      state: procFile(pid, "stat").replace(/^.*\) /s, "").at(0),
+      state: procFile(pid, "stat")
+        .replace(/^.*\) /s, "")
+        .at(0),
       command: procFile(pid, "cmdline").replaceAll("\0", " ").trim(),
       environment: procFile(pid, "environ"),
     }))

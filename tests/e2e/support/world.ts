@@ -40,7 +40,11 @@ export interface World {
   readonly trust: readonly string[];
 }
 
-export type WorldTest = (name: string, body: (world: World) => Promise<void> | void, limitMs?: number) => void;
+export type WorldTest = (
+  name: string,
+  body: (world: World) => Promise<void> | void,
+  limitMs?: number,
+) => void;
 
 /** Gives the tests of one `describe` a world that ends with it, and shows its logs where one fails. */
 export function useWorld(options: WorldOptions): WorldTest {
