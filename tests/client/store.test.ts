@@ -1,10 +1,13 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ClientStore } from "../../src/client/store.ts";
 import { formatSecretKey, generateIdentity, type ServerLink, seatIdentity } from "../../src/proto/index.ts";
 import { seededRandom } from "../proto/support/random.ts";
 import { modeOf, startChild, usageErrorOf, useScratch, withUmask } from "../runtime/state-support.ts";
+
+// A process starts in 0.1 s, and in seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 const scratch = useScratch();
 const random = seededRandom("client store");

@@ -28,8 +28,11 @@ describe("garbage", () => {
   });
 
   test("after a request takes back the reply", async () => {
-    const { path } = await serve(() => Bun.sleep(50).then(() => "never"));
-    expect(await rawCall(path, '{"op":"x"}\n', { later: "more" })).toBe("");
+    const closed = Promise.withResolvers<string>();
+    const { path } = await serve(() => closed.promise);
+    const reply = rawCall(path, '{"op":"x"}\n', { later: "more" });
+    expect(await reply).toBe("");
+    closed.resolve("never");
   });
 
   test("may come in any pieces when it is a request", async () => {

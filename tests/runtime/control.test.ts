@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -16,6 +16,9 @@ import { lockStateDir } from "../../src/runtime/lock.ts";
 import { useControl } from "./control-support.ts";
 import { rawCall } from "./raw-call.ts";
 import { modeOf, startChild, usageErrorFrom, useScratch, withUmask } from "./state-support.ts";
+
+// A process starts in 0.1 s, and in seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 const scratch = useScratch();
 const serve = useControl(scratch);

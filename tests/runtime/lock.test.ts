@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isLockedHere, lockStateDir, StateDirBusy } from "../../src/runtime/lock.ts";
 import { type Child, modeOf, startChild, usageErrorOf, useScratch } from "./state-support.ts";
+
+// A process starts in 0.1 s, and in seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 const scratch = useScratch();
 
@@ -99,7 +102,7 @@ describe("lockStateDir", () => {
     const children = Array.from({ length: 4 }, () => startChild("contend", dir, "go"));
     await startTogether(children, join(dir, "go"));
     for (const child of children) expect(await child.line()).toMatch(/^entered [1-9]/);
-  }, 30_000);
+  });
 
   test("lets exactly one of many simultaneous starts in, also over a dead one's lock", async () => {
     const dir = scratch();
@@ -116,7 +119,7 @@ describe("lockStateDir", () => {
       await Promise.all(children.map((child) => child.exited));
     }
     expect(identities.size).toBe(1);
-  }, 30_000);
+  });
 
   /** The children wait for the file `go`. */
   async function startTogether(children: readonly Child[], go: string): Promise<void> {

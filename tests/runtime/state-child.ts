@@ -21,7 +21,7 @@ function say(line: string): void {
 async function awaitGo(): Promise<void> {
   say("ready");
   await Bun.sleep(1);
-  while (!existsSync(join(path, argument))) {}
+  while (!existsSync(join(path, argument))) Bun.sleepSync(0.2);
 }
 
 /** Until it is killed, or the test that started it is gone: a test that was itself killed must leave nothing behind. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseLink } from "../../src/proto/index.ts";
@@ -7,6 +7,9 @@ import { callServer, handleAdmin } from "../../src/server/admin.ts";
 import { useControl } from "../runtime/control-support.ts";
 import { startChild, usageErrorFrom, useScratch } from "../runtime/state-support.ts";
 import { newKey, useStores } from "./store-support.ts";
+
+// A process starts in 0.1 s, and in seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 const scratch = useScratch();
 const openStore = useStores(scratch);
@@ -77,7 +80,7 @@ describe("callServer", () => {
     const { dir } = openStore();
     const error = await usageErrorFrom(callServer(dir, { op: "clients" }));
     expect(error.message).toBe(`already running, pid ${process.pid}, in ${dir}`);
-  }, 10_000);
+  });
 
   test("makes no server where there was none", async () => {
     const dir = scratch();
