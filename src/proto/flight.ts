@@ -105,7 +105,7 @@ export class Flight {
     const interval = Math.max(ackInterval, newest.sentAt - newest.firstSentAt, MIN_INTERVAL_MS);
     this.#firstSentAt = newest.sentAt;
     this.#sampleRate((this.#delivered - newest.delivered) / interval, newest.appLimited, now);
-    if (newest.delivered >= this.#roundEnd) this.#endRound();
+    if (newest.delivered >= this.#roundEnd) this.#endRound(newest.appLimited);
   }
 
   #sampleRtt(rttMs: number, now: number): void {
@@ -127,9 +127,10 @@ export class Flight {
   }
 
   // One round: everything in flight at its start has been acknowledged.
-  #endRound(): void {
+  #endRound(appLimited: boolean): void {
     this.#roundEnd = this.#delivered + this.#inFlight;
-    if (!this.#startup) return;
+    // A few small requests do not show what the path carries: they must not end the doubling.
+    if (!this.#startup || appLimited) return;
     if (this.rate >= this.#startupRate * STARTUP_GROWTH) {
       this.#startupRate = this.rate;
       this.#startupStalls = 0;

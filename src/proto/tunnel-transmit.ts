@@ -129,7 +129,9 @@ function addHeads(core: TunnelCore, attached: AttachedLink, draft: Draft, now: n
 
 function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
   const { scheduler, link, phase } = attached;
-  let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, LIMITS.minPacketBytes));
+  // Small streams go even when the flight is full, but not in crumbs: many of them would cost a packet per kilobyte.
+  const floor = scheduler.hasFresh ? LIMITS.minBodyBytes : LIMITS.minPacketBytes;
+  let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, floor));
   // Packet 0 travels behind the handshake message and has no body.
   if (draft.frames[0]?.type === "hello") budget = Math.min(budget, LIMITS.minBodyBytes - 1);
   while (budget > 0 && !draft.body) {

@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "./support/free-port.ts";
+import { isRunning } from "./support/leftovers.ts";
 import { patternHash } from "./support/pattern.ts";
 import type { Status } from "./support/rvpn.ts";
 import { describeWith, programsFor, ROUTES } from "./support/settings.ts";
@@ -103,7 +104,7 @@ async function detach(world: World): Promise<void> {
   const beside = await rvpn.run(["run", "--state", state, "--", "sh", "-c", 'echo "$ALL_PROXY"']);
   expect(beside.stdout).toBe(`socks5h://${proxy}\n`);
   await rvpn.must(["stop", "--state", state]);
-  expect(existsSync(`/proc/${status.pid}`)).toBe(false);
+  expect(isRunning(status.pid)).toBe(false);
   const after = await rvpn.run(["status", "--json", "--state", state]);
   expect(after.exitCode).toBe(3);
   expect(JSON.parse(after.stdout)).toEqual({ running: false });

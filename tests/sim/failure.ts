@@ -11,6 +11,9 @@ export function check(condition: boolean, message: () => string): asserts condit
   if (!condition) fail(message());
 }
 
+/** Enough for what led to a failure; SIM_TRACE asks for more. */
+const DEFAULT_LINES = Number(process.env["SIM_TRACE"] ?? 400);
+
 /** The last lines of what happened. Nothing is formatted unless somebody will read it. */
 export class Trace {
   readonly enabled: boolean;
@@ -18,7 +21,7 @@ export class Trace {
   #lines: string[] = [];
   #dropped = 0;
 
-  constructor(enabled: boolean, limit = Number(process.env["LIM"] ?? 400)) {
+  constructor(enabled: boolean, limit = DEFAULT_LINES) {
     this.enabled = enabled;
     this.#limit = limit;
   }

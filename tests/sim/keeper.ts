@@ -25,6 +25,7 @@ export interface SimKeeperOptions {
   readonly serverKey: Uint8Array;
   readonly slots: number;
   readonly poolBytes: number;
+  readonly sendPoolBytes: number;
   /** Connects to the server; undefined when that fails at once. */
   readonly connect: () => WireEnd | undefined;
   readonly onBlame: (error: ProtocolError) => void;
@@ -61,6 +62,7 @@ export class SimKeeper {
         random: dice.random,
         padding: "padme",
         poolBytes: options.poolBytes,
+        sendPoolBytes: options.sendPoolBytes,
       }),
       onBlame,
       onEvent: (event) => this.#onEvent(event),

@@ -26,6 +26,8 @@ export interface Plan {
   readonly resumeWindowMs: number;
   /** What each end takes beyond the streams' exemptions. */
   readonly poolBytes: number;
+  /** What each end keeps of its applications' bytes. */
+  readonly sendPoolBytes: number;
   readonly requests: number;
   readonly mix: RequestMix;
   /** How long faults happen and requests begin. */
@@ -54,7 +56,9 @@ export function makePlan(dice: Dice): Plan {
     slots: dice.chance(0.75) ? 1 : 2 + dice.int(2),
     resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
-    requests: dice.spread(1, 30),
+    sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),
+    // More than fit into one Resume frame, now and then.
+    requests: dice.chance(0.02) ? dice.spread(500, 800) : dice.spread(1, 30),
     mix: {
       bigShare: dice.chance(0.5) ? 0 : dice.unit() * 0.3,
       resetShare: dice.chance(0.5) ? 0 : dice.unit() * 0.5,

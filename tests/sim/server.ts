@@ -24,6 +24,7 @@ export interface SimServerOptions {
   readonly identity: Identity;
   readonly resumeWindowMs: number;
   readonly poolBytes: number;
+  readonly sendPoolBytes: number;
   /** A stream was opened; the application answers on the driver. */
   readonly onConnect: (driver: SimDriver, event: Extract<TunnelEvent, { kind: "connect" }>) => void;
   readonly onBlame: (error: ProtocolError) => void;
@@ -128,12 +129,12 @@ export class SimServer {
   }
 
   #create(key: string, gens: Map<number, number>): Host {
-    const { node, trace, dice, onBlame, onConnect, poolBytes } = this.#options;
+    const { node, trace, dice, onBlame, onConnect, poolBytes, sendPoolBytes } = this.#options;
     const driver: SimDriver = new SimDriver({
       name: "server",
       node,
       trace,
-      tunnel: new Tunnel({ role: "server", random: dice.random, padding: "padme", poolBytes }),
+      tunnel: new Tunnel({ role: "server", random: dice.random, padding: "padme", poolBytes, sendPoolBytes }),
       onBlame,
       onEvent: (event) => {
         if (event.kind === "connect") onConnect(driver, event);

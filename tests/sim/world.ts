@@ -73,7 +73,7 @@ export class World {
   }
 
   #startClient(): SimKeeper {
-    const { slots, poolBytes } = this.plan;
+    const { slots, poolBytes, sendPoolBytes } = this.plan;
     const keeper = new SimKeeper({
       node: this.clientNode,
       dice: this.dice.fork(),
@@ -82,6 +82,7 @@ export class World {
       serverKey: this.#identities.server.publicKey,
       slots,
       poolBytes,
+      sendPoolBytes,
       connect: () => this.#connect(),
       onBlame: (error) => this.#blame("client", error),
       onAccepted: ({ wire }) => {
@@ -93,7 +94,7 @@ export class World {
   }
 
   #startServer(): SimServer {
-    const { resumeWindowMs, poolBytes } = this.plan;
+    const { resumeWindowMs, poolBytes, sendPoolBytes } = this.plan;
     return new SimServer({
       node: this.serverNode,
       dice: this.dice.fork(),
@@ -101,6 +102,7 @@ export class World {
       identity: this.#identities.server,
       resumeWindowMs,
       poolBytes,
+      sendPoolBytes,
       fenceByArrival: this.#options.fenceByArrival ?? false,
       forgetsDropped: this.#options.forgetsDropped ?? false,
       onConnect: (driver, { stream, destination }) => this.#run(driver, stream, destination.port),
@@ -293,6 +295,12 @@ export class World {
       return streams + heldBytes + ourPoolUsed + peerPoolUsed === 0 ? "" : JSON.stringify(tunnel.stats());
     });
     return left.join("");
+  }
+
+  get bytesToMove(): number {
+    let sum = 0;
+    for (const { client, server } of this.requests.values()) sum += client.bytes + server.bytes;
+    return sum;
   }
 
   get unfinished(): Endpoint[] {

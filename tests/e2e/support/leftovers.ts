@@ -18,17 +18,19 @@ export function findMarked(mark: string, dir: string): readonly Marked[] {
   return pids
     .map((pid) => ({
       pid: Number(pid),
-      state: procFile(pid, "stat")
-        .replace(/^.*\) /s, "")
-        .at(0),
       command: procFile(pid, "cmdline").replaceAll("\0", " ").trim(),
       environment: procFile(pid, "environ"),
     }))
-    .filter(({ state, command, environment }) => {
-      // A zombie runs no more; it waits for a parent, in a container perhaps for ever.
-      if (state === undefined || state === "Z") return false;
+    .filter(({ pid, command, environment }) => {
+      if (!isRunning(pid)) return false;
       return environment.includes(`${MARK}=${mark}`) || command.includes(dir);
     });
+}
+
+/** Whether a process runs. A zombie does not: it waits for its parent to look, in a container perhaps for ever. */
+export function isRunning(pid: number): boolean {
+  const [, state] = /\) (\w)/.exec(procFile(String(pid), "stat")) ?? [];
+  return state !== undefined && state !== "Z";
 }
 
 /** Waits until no such process is left, then ends the rest by pid. Returns the command lines of that rest. */
