@@ -25,7 +25,8 @@ needed=(
 
 packages=()
 for entry in "${needed[@]}"; do
-  command -v "${entry%%=*}" >/dev/null || packages+=("${entry#*=}")
+  # -x, because command -v also names files that cannot be run.
+  [ -x "$(command -v "${entry%%=*}")" ] || packages+=("${entry#*=}")
 done
 if [ "${#packages[@]}" -eq 0 ]; then exit 0; fi
 

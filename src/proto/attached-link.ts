@@ -23,6 +23,8 @@ export interface ListingPhase {
   readonly entries: Map<number, ResumeEntry>;
   /** Server: the client had used up every lower id when it made its list. */
   readonly base: number;
+  /** Server: what the client lists was in a tunnel that is gone. */
+  readonly lost: boolean;
 }
 
 /** A link in its tunnel, with everything that waits to go out on it. */

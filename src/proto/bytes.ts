@@ -16,7 +16,10 @@ export function varintLength(value: number): 1 | 2 | 4 | 8 {
   return value < EIGHT_BYTE_LIMIT ? 4 : 8;
 }
 
-/** Writes fields one after another into a buffer of fixed size; the caller has checked that they fit. */
+/**
+ * Writes fields one after another into a buffer of fixed size. The caller has checked that values and lengths fit:
+ * anything else throws, because a number that wraps would be another number to the peer.
+ */
 export class Writer {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -45,16 +48,19 @@ export class Writer {
   }
 
   u8(value: number): void {
+    assert((value & 0xff) === value, "not a u8");
     this.#view.setUint8(this.#length, value);
     this.#length += 1;
   }
 
   u16(value: number): void {
+    assert((value & 0xffff) === value, "not a u16");
     this.#view.setUint16(this.#length, value);
     this.#length += 2;
   }
 
   u32(value: number): void {
+    assert(value >>> 0 === value, "not a u32");
     this.#view.setUint32(this.#length, value);
     this.#length += 4;
   }
@@ -79,7 +85,14 @@ export class Writer {
     this.#length += value.length;
   }
 
+  /** A field that always has `length` bytes. */
+  fixed(value: Uint8Array, length: number): void {
+    assert(value.length === length, "a field of another length");
+    this.bytes(value);
+  }
+
   zeros(count: number): void {
+    assert(count >= 0 && count <= this.free, "zeros beyond the end");
     this.#bytes.fill(0, this.#length, this.#length + count);
     this.#length += count;
   }

@@ -1,4 +1,4 @@
-import { unreachable } from "./assert.ts";
+import { assert, unreachable } from "./assert.ts";
 import { Reader, varintLength, type Writer } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import {
@@ -18,7 +18,8 @@ import { LIMITS } from "./limits.ts";
 
 /**
  * Bytes to frames and back. Decoding is total (any bytes give frames or a `ProtocolError`) and canonical (what decodes
- * encodes to the same bytes), so that two implementations can never read one packet differently.
+ * encodes to the same bytes), so that two implementations can never read one packet differently. The encoder throws
+ * rather than write what no decoder would take: the peer would end this link, and the next one on the same frame.
  */
 
 const FLAG_FIN = 0x01;
@@ -29,6 +30,7 @@ const GATE_KEY_BYTES = 32;
 
 /** Appends one frame. `body` says that the bytes of a ProxyData frame travel in the body message. */
 export function encodeFrame(writer: Writer, frame: Frame, body = false): void {
+  assert(!body || frame.type === "proxyData", "only ProxyData has a body");
   writer.u8(FrameType[frame.type]);
   switch (frame.type) {
     case "padding":
@@ -48,6 +50,7 @@ export function encodeFrame(writer: Writer, frame: Frame, body = false): void {
     case "proxyData":
       return encodeProxyData(writer, frame, body);
     case "windowUpdate":
+      assert(frame.consumed <= frame.limit, "nobody takes bytes above the credit limit");
       writer.varint(frame.stream);
       writer.varint(frame.consumed);
       return writer.varint(frame.limit);
@@ -65,11 +68,15 @@ export function encodeFrame(writer: Writer, frame: Frame, body = false): void {
     case "goAway":
       return;
     case "resume":
+      assert(
+        frame.entries.length > 0 && frame.entries.length <= LIMITS.maxResumeEntries,
+        "entries of a frame",
+      );
       writer.u16(frame.entries.length);
       for (const entry of frame.entries) writeResumeEntry(writer, entry);
       return;
     case "gateKey":
-      return writer.bytes(frame.key);
+      return writer.fixed(frame.key, GATE_KEY_BYTES);
     default:
       unreachable(frame);
   }
@@ -199,11 +206,11 @@ function decodePadding(reader: Reader): Frame {
 }
 
 function encodeHello(writer: Writer, frame: HelloFrame): void {
-  writer.bytes(frame.tunnel);
+  writer.fixed(frame.tunnel, TUNNEL_BYTES);
   writer.u8(frame.slot);
   writer.u32(frame.gen);
   writer.u8(frame.join === undefined ? 0 : 1);
-  if (frame.join !== undefined) writer.bytes(frame.join);
+  if (frame.join !== undefined) writer.fixed(frame.join, JOIN_BYTES);
   writer.varint(frame.capabilities);
   writer.varint(frame.poolBytes);
   writer.varint(frame.base);
@@ -247,6 +254,8 @@ function decodeAccept(reader: Reader): AcceptFrame {
 }
 
 function encodeProxyData(writer: Writer, frame: ProxyDataFrame, body: boolean): void {
+  assert(frame.firstUnit > 0 && (frame.fin || frame.bytes.length > 0), "ProxyData has bytes or FIN");
+  assert(body || frame.bytes.length < LIMITS.minBodyBytes, "a large chunk goes into the body");
   writer.varint(frame.stream);
   writer.varint(frame.firstUnit);
   writer.u8((frame.fin ? FLAG_FIN : 0) | (body ? FLAG_BODY : 0));

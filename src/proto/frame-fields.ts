@@ -1,3 +1,4 @@
+import { assert, unreachable } from "./assert.ts";
 import type { Reader, Writer } from "./bytes.ts";
 import { varintLength } from "./bytes.ts";
 import { CodeTable } from "./codes.ts";
@@ -36,15 +37,31 @@ function entriesOf<K extends string, V>(table: Readonly<Record<K, V>>): [K, V][]
 }
 
 export function writeDestination(writer: Writer, { host, port }: Destination): void {
-  if (host.kind === "name") {
-    writer.u8(HOST_NAME);
-    writer.u8(host.name.length);
-    for (let i = 0; i < host.name.length; i++) writer.u8(host.name.charCodeAt(i));
-  } else {
-    writer.u8(host.kind === "ipv4" ? HOST_IPV4 : HOST_IPV6);
-    writer.bytes(host.address);
+  switch (host.kind) {
+    case "ipv4":
+      writer.u8(HOST_IPV4);
+      writer.fixed(host.address, 4);
+      break;
+    case "ipv6":
+      writer.u8(HOST_IPV6);
+      writer.fixed(host.address, 16);
+      break;
+    case "name":
+      writer.u8(HOST_NAME);
+      writeName(writer, host.name);
+      break;
+    default:
+      unreachable(host);
   }
+  assert(port > 0, "port 0 is no destination");
   writer.u16(port);
+}
+
+function writeName(writer: Writer, name: string): void {
+  const bytes = new TextEncoder().encode(name);
+  assert(isHostName(bytes), "a host name is visible ASCII");
+  writer.u8(bytes.length);
+  writer.bytes(bytes);
 }
 
 export function readDestination(reader: Reader): Destination {
@@ -88,6 +105,7 @@ export function isHostName(bytes: Uint8Array): boolean {
 const NO_RESET = 0;
 
 export function writeResumeEntry(writer: Writer, entry: ResumeEntry): void {
+  assert(entry.consumed <= entry.limit, "nobody takes bytes above the credit limit");
   writer.varint(entry.stream);
   writer.varint(entry.next);
   writer.varint(entry.consumed);

@@ -43,9 +43,12 @@ export function startOver(core: TunnelCore, attached: AttachedLink, result: Acce
 export function resume(
   core: TunnelCore,
   attached: AttachedLink,
-  { entries, base }: ListingPhase,
+  { entries, base, lost }: ListingPhase,
   now: number,
 ): void {
+  core.listedSlots.add(attached.link.slot);
+  // May have run in the tunnel before this one: never again, even if the client does not hear of `dropped`.
+  if (lost) for (const id of entries.keys()) core.streams.markSeen(id);
   for (const stream of [...core.streams.values()]) {
     if (stream.home === undefined) stream.home = attached.link.slot;
     if (stream.home !== attached.link.slot) continue;
@@ -90,13 +93,12 @@ function present(
 }
 
 /**
- * An entry of a stream that is not here. The peer's RESET is acknowledged. A server's stream that we have forgotten
- * since we asked for the link gets a ResetAck too: the server cannot know that there is nothing to wait for.
+ * An entry of a stream that is not here but was: it gets a ResetAck, as the answer to the peer's RESET, or for a peer
+ * that cannot know that there is nothing to wait for. A client may have forgotten the stream since it asked for the
+ * link; a server may have lost it with an earlier tunnel.
  */
-function answerUnknown(core: TunnelCore, attached: AttachedLink, entry: ResumeEntry): void {
-  const { stream, reset } = entry;
-  if (core.role === "client") {
-    if (core.streams.find(stream) === undefined) attached.resetAcks.add(stream);
-  } else if (reset !== undefined) core.streams.markSeen(stream);
-  if (reset !== undefined) attached.resetAcks.add(stream);
+function answerUnknown(core: TunnelCore, attached: AttachedLink, { stream, reset }: ResumeEntry): void {
+  if (core.role === "server" && reset !== undefined) core.streams.markSeen(stream);
+  if (core.role === "server" && !core.streams.wasUsed(stream)) return;
+  if (reset !== undefined || core.streams.find(stream) === undefined) attached.resetAcks.add(stream);
 }

@@ -94,12 +94,16 @@ export class StreamTable {
     return base;
   }
 
+  /** Whether the client has opened `id`, or used it up otherwise. */
+  wasUsed(id: number): boolean {
+    return this.#role === "client" ? id < this.#nextId : this.#seen.has(id);
+  }
+
   /** The stream a frame names; undefined where it is finished. @throws ProtocolError unknownStream */
   find(id: number): Stream | undefined {
     const stream = this.#streams.get(id);
     if (stream !== undefined) return stream;
-    const used = this.#role === "client" ? id < this.#nextId : this.#seen.has(id);
-    if (!used) throw new ProtocolError("unknownStream", `stream ${id}`);
+    if (!this.wasUsed(id)) throw new ProtocolError("unknownStream", `stream ${id}`);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 import { assert } from "./assert.ts";
-import { AttachedLink } from "./attached-link.ts";
+import { AttachedLink, type ListingPhase } from "./attached-link.ts";
 import { ProtocolError } from "./errors.ts";
 import type { AcceptFrame, AcceptResult, Frame, HelloFrame, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
@@ -64,7 +64,7 @@ export function accept(
     maxStreams: LIMITS.maxStreams,
     entries: entries.length,
   };
-  const attached = new AttachedLink(link, listing(hello.entries, hello.base));
+  const attached = new AttachedLink(link, listing(hello.entries, hello.base, result === "dropped"));
   attached.frames.push(frame, ...resumeFrames(entries));
   core.links.set(link.slot, attached);
   listed(core, attached, [], now);
@@ -72,14 +72,13 @@ export function accept(
 }
 
 /**
- * `dropped` is said to a slot until the client is known to have heard it. If it were `resumed` the next time, the
- * client would take its streams for ones that never arrived, and run their requests a second time.
+ * `dropped` is the answer to the first Hello of every slot, not only to the one that made the tunnel. If it were
+ * `resumed`, the client would take what it had there for streams that never arrived, and run them a second time.
  */
 function settledResult(core: TunnelCore, slot: number, asked: AcceptResult): AcceptResult {
   if (asked === "dropped") core.replacesDropped = true;
-  if (asked !== "resumed" || !core.replacesDropped || core.heardAccept.has(slot)) return asked;
-  for (const stream of [...core.streams.values()]) if (stream.home === slot) core.breakStream(stream, "lost");
-  return "dropped";
+  const first = core.replacesDropped && !core.listedSlots.has(slot);
+  return asked === "resumed" && first ? "dropped" : asked;
 }
 
 /** Client: the server took the link. Its own list follows unless it is empty. */
@@ -99,12 +98,12 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
   core.events.push({ kind: "accepted", slot, result: frame.result });
-  attached.phase = listing(frame.entries, 0);
+  attached.phase = listing(frame.entries, 0, false);
   listed(core, attached, [], now);
 }
 
-function listing(missing: number, base: number): AttachedLink["phase"] {
-  return { kind: "listing", missing, base, entries: new Map() };
+function listing(missing: number, base: number, lost: boolean): ListingPhase {
+  return { kind: "listing", missing, base, lost, entries: new Map() };
 }
 
 /** A part of the peer's list; with the last one its streams go on. */

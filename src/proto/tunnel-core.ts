@@ -39,9 +39,9 @@ export class TunnelCore {
   readonly pausedStreams = new Set<Stream>();
   /** Client: most streams the server takes at once. */
   maxStreams: number = LIMITS.maxStreams;
-  /** Server: this tunnel replaces one that was given up; slots whose client has surely heard so. */
+  /** Server: this tunnel replaces one that was given up; slots of which it knows what the client had there. */
   replacesDropped = false;
-  readonly heardAccept = new Set<number>();
+  readonly listedSlots = new Set<number>();
   /** Client: the server has accepted this tunnel before, so streams of it may have run. */
   acceptedBefore = false;
 

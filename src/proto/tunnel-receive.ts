@@ -17,8 +17,6 @@ export function receiveFrame(core: TunnelCore, attached: AttachedLink, frame: Fr
       attached.frames.push({ type: "pong", nonce: frame.nonce });
       return;
     case "packetAck":
-      // Accept is in our first packet, so whoever acknowledges anything has it.
-      if (frame.count > 0) core.heardAccept.add(attached.link.slot);
       return unitsAcknowledged(core, attached.link.acknowledged(frame.count, frame.delayUs, now), now);
     case "hello":
       throw new ProtocolError("unexpectedFrame", "Hello behind the first frame");

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 import type { FdSocketOptions, SocketHandler, TCPSocketConnectOptions } from "bun";
 import { systemCode } from "../runtime/errors.ts";
+import { libcPath } from "../runtime/libc.ts";
 import { type Connect, Probe } from "./probe.ts";
 
 /**
@@ -39,16 +40,14 @@ const SYMBOLS = {
 
 type Libc = Library<typeof SYMBOLS>["symbols"];
 
-/** glibc's name, then musl's. The process runs on one of them already, so this loads nothing new. */
 function openLibc(): Libc | undefined {
-  for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"]) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // Not this libc: the next name, or in the end the portable way.
-    }
+  const path = libcPath();
+  try {
+    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
+  } catch {
+    // A libc without these names: the portable way it is.
+    return undefined;
   }
-  return undefined;
 }
 
 // Values of x86-64 and arm64, the machines Bun runs on: asm-generic/socket.h, bits/socket.h, netinet/tcp.h.

@@ -117,7 +117,11 @@ export class Connection {
     const jitter = (random(1)[0] ?? 0) / 256;
     const { hello, rest, link } = Link.ofFirstPacket({ ratchet, plaintext, padding, jitter, now });
     const admission = store.admit(clientKey, hello.join);
-    if (admission.kind === "refused") return this.#refuse(link, carrier, admission.refusal);
+    if (admission.kind === "refused") {
+      if (admission.cause !== undefined)
+        log.error("a join was not kept", { reason: admission.cause.message });
+      return this.#refuse(link, carrier, admission.refusal);
+    }
     if (admission.joined) log.info("client joined", { client: admission.name });
     const taken = registry.take({ name: admission.name, clientKey, link, carrier, hello, rest });
     if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal);

@@ -82,6 +82,11 @@ class RvpnServer implements RunningServer {
     return this.#http?.port ?? this.#options.port;
   }
 
+  get #address(): string {
+    const host = this.hostname.includes(":") ? `[${this.hostname}]` : this.hostname;
+    return `${host}:${this.port}`;
+  }
+
   async start(): Promise<void> {
     this.#control = await serveControl(this.#options.stateDir, (request) => this.#admin(request));
     try {
@@ -91,8 +96,7 @@ class RvpnServer implements RunningServer {
       this.#control.close();
       throw error;
     }
-    const { hostname, port } = this;
-    this.#options.log.info("listening", { address: `${hostname}:${port}`, path: this.#options.path });
+    this.#options.log.info("listening", { address: this.#address, path: this.#options.path });
   }
 
   #listen(): Server<SocketData> {
@@ -160,7 +164,7 @@ class RvpnServer implements RunningServer {
     const { store } = this.#options;
     if (request.op === "status") return this.status();
     const before = store.gateKeys()[0];
-    const fallbackUrl = `ws://${this.hostname}:${this.port}${this.#options.path}`;
+    const fallbackUrl = `ws://${this.#address}${this.#options.path}`;
     const reply = handleAdmin(store, { fallbackUrl, ...request });
     if (request.op === "revoke") this.#afterRevoke(before);
     return reply;
@@ -169,7 +173,7 @@ class RvpnServer implements RunningServer {
   // Revocation takes effect in the same tick: live links, waiting tunnels, and the gate for everybody who is left.
   #afterRevoke(gateKeyBefore: Uint8Array | undefined): void {
     const { store } = this.#options;
-    this.#registry.dropUnless((clientKey) => store.admit(clientKey).kind === "admitted", "revoked");
+    this.#registry.dropUnless((clientKey) => store.knows(clientKey), "revoked");
     const [gateKey] = store.gateKeys();
     if (gateKey !== undefined && gateKey !== gateKeyBefore) this.#registry.sendGateKey(gateKey);
   }
@@ -187,7 +191,7 @@ class RvpnServer implements RunningServer {
     return {
       running: true,
       pid: process.pid,
-      address: `${this.hostname}:${this.port}`,
+      address: this.#address,
       ...this.#registry.stats(),
     };
   }

@@ -5,7 +5,7 @@ import { printLinkReply, urlFlag, urlOf } from "../link-reply.ts";
 import { countOf, jsonFlag, serverStateFlag, stateDirOf } from "../options.ts";
 import { note } from "../output.ts";
 
-const MAX_USES = 1_000_000;
+const MAX_USES = 10_000;
 
 const args = {
   name: { type: "positional", required: true, description: "what to call the client, e.g. laptop" },

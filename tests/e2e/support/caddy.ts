@@ -22,7 +22,11 @@ export interface Caddy {
 /** Starts Caddy on a free port before what listens on `upstreamPort`, and waits until it has its certificate. */
 export async function startCaddy(children: Children, dir: string, upstreamPort: number): Promise<Caddy> {
   const home = join(dir, "caddy");
-  mkdirSync(home);
+  // Caddy 2.6 cleans its storage while it gets its first certificate, and now and then deletes the folder under it
+  // because it is still empty.
+  const certificate = join(home, "caddy/certificates/local/localhost");
+  mkdirSync(certificate, { recursive: true });
+  writeFileSync(join(certificate, "keep"), "");
   const config = join(home, "Caddyfile");
   const port = freePort();
   writeFileSync(config, deriveConfig({ port, upstreamPort, home, version: await caddyVersion(children) }));
