@@ -50,8 +50,8 @@ describe("mistakes: exit code 2, what was wrong, and what to do", () => {
     ["invite laptop --qr", 'unknown option "--qr"', "--help lists the options"],
     ["invite", "NAME is missing", "--help tells more"],
     ["invite a b", 'unexpected argument "b"', "this command takes NAME; --help tells more"],
-    ["invite a --uses 0", '--uses: "0" is not a count', "write a whole number from 1 to 1000000"],
-    ["invite a --uses 1e3", '--uses: "1e3" is not a count', "write a whole number from 1 to 1000000"],
+    ["invite a --uses 0", '--uses: "0" is not a count', "write a whole number from 1 to 10000"],
+    ["invite a --uses 1e3", '--uses: "1e3" is not a count', "write a whole number from 1 to 10000"],
     [
       "invite a --expires 24",
       '--expires: "24" is not a duration',

@@ -74,16 +74,18 @@ describe("ensureStateDir", () => {
     expect(usageErrorOf(() => ensureStateDir(join(file, "x/y"))).message).toContain("ENOTDIR");
   });
 
-  test.if(isRoot)("refuses another user's directory, also to root", () => {
-    const dir = scratch();
-    chownSync(dir, 65534, 65534);
-    const error = usageErrorOf(() => ensureStateDir(dir));
-    expect(error.message).toBe(`${dir} belongs to another user (uid 65534)`);
-    expect(error.hint).toContain("sudo -u '#65534'");
-  });
+  if (isRoot)
+    test("refuses another user's directory, also to root", () => {
+      const dir = scratch();
+      chownSync(dir, 65534, 65534);
+      const error = usageErrorOf(() => ensureStateDir(dir));
+      expect(error.message).toBe(`${dir} belongs to another user (uid 65534)`);
+      expect(error.hint).toContain("sudo -u '#65534'");
+    });
 
-  test.if(!isRoot)("refuses what this user cannot make or does not own", () => {
-    expect(usageErrorOf(() => ensureStateDir("/usr")).message).toBe("/usr belongs to another user (uid 0)");
-    expect(usageErrorOf(() => ensureStateDir("/usr/rvpn-state")).hint).toContain("--state");
-  });
+  if (!isRoot)
+    test("refuses what this user cannot make or does not own", () => {
+      expect(usageErrorOf(() => ensureStateDir("/usr")).message).toBe("/usr belongs to another user (uid 0)");
+      expect(usageErrorOf(() => ensureStateDir("/usr/rvpn-state")).hint).toContain("--state");
+    });
 });
