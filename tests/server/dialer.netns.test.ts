@@ -100,7 +100,7 @@ if (isInside)
       );
       expect(error.failure).toBe("timeout");
       expect(performance.now() - start).toBeWithin(195, 1_000);
-      expect(descriptors()).toBe(before);
+      expect(descriptors()).toBeLessThanOrEqual(before);
     });
 
     test("1,000 aborted dials end at once, and nothing stays open", async () => {
@@ -137,7 +137,7 @@ if (isInside)
         await until(() => events.length === 2);
         socket.terminate();
       }
-      await until(() => descriptors() === before);
+      await until(() => descriptors() <= before);
     });
   });
 
