@@ -92,7 +92,7 @@ class RvpnClient implements RunningClient {
       suites: suite === undefined ? ["aes-256-gcm", "chacha20-poly1305"] : [suite],
       log,
       onAccepted: () => this.#accepted(),
-      onGateKey: (key) => store.replaceGateKey(key),
+      onGateKey: (key) => this.#keep(() => store.replaceGateKey(key)),
       onEnd: (end) => void this.#end(end),
       ...(ca === undefined ? {} : { ca }),
     });
@@ -133,8 +133,19 @@ class RvpnClient implements RunningClient {
   }
 
   #accepted(): void {
-    if (this.#options.store.server?.joined === false) this.#options.store.markJoined();
+    const { store } = this.#options;
+    if (store.server?.joined === false) this.#keep(() => store.markJoined());
     this.#firstLink.resolve();
+  }
+
+  // A full disk must not end a tunnel that works; the next start may need a new link, so it is said.
+  #keep(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      this.#options.log.warn("the client's state was not saved", { reason: error.message });
+    }
   }
 
   #answer(request: ControlRequest): Json {
@@ -155,7 +166,7 @@ class RvpnClient implements RunningClient {
 
   status(): ClientStatus {
     const { driver, state, linkSince, links, lastProblem } = this.#keeper;
-    const { rttMs } = driver.tunnel.stats();
+    const { rttMs } = driver.stats();
     return {
       running: true,
       pid: process.pid,

@@ -164,5 +164,10 @@ function joined(prefix: Uint8Array, lead: Uint8Array): Uint8Array {
 }
 
 function errorText(event: Event): string {
-  return event instanceof ErrorEvent && event.message ? event.message : "the connection failed";
+  const message = event instanceof ErrorEvent ? event.message : "";
+  // Bun tells no more of a refused upgrade than this text.
+  if (message.includes("Expected 101")) {
+    return "a web site answered, not rvpn: the reverse proxy's route or the path is wrong, or the link is out of date";
+  }
+  return message || "the connection failed";
 }

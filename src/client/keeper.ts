@@ -157,7 +157,7 @@ export class Keeper {
     const { server, log } = this.#options;
     if (this.#boot !== undefined && !equalBytes(this.#boot, boot)) {
       log.warn("the server has restarted: open streams are lost");
-      this.driver.tunnel.breakStarted();
+      this.driver.command((tunnel) => tunnel.breakStarted());
       this.#secret = this.#options.random(32);
     }
     this.#boot = boot;
@@ -165,7 +165,7 @@ export class Keeper {
     const { kind, secret, joined } = server();
     const join = kind === "invite" && !joined ? secret : undefined;
     this.#acceptDeadline = setTimeout(() => this.driver.lose(link, "no Accept in time"), DIAL_DEADLINE_MS);
-    this.driver.attach(link, carrier, () => this.driver.tunnel.offer(link, this.#secret, join));
+    this.driver.attach(link, carrier, (tunnel) => tunnel.offer(link, this.#secret, join));
     listen(
       (message) => this.driver.receive(link, message),
       (reason) => this.driver.lose(link, reason),
@@ -220,6 +220,7 @@ export class Keeper {
       this.linkSince = Date.now();
       this.lastProblem = reason;
     } else return;
+    if (this.#stopped) return;
     this.#options.log.info("link lost", { reason });
     if (this.#offered === undefined && this.#current === undefined) this.#schedule();
   }

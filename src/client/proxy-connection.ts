@@ -112,6 +112,7 @@ export class ProxyConnection {
     const relay: Relay = new Relay({
       onResponse: (result) => {
         answered = true;
+        release();
         this.#answer(relay, step, result);
       },
       onDone: () => {
@@ -126,7 +127,8 @@ export class ProxyConnection {
       if (!answered && keeper.state !== "up") this.#giveUp(relay, stream, step);
     }, waitMs);
     const stream = keeper.open(step.destination, relay);
-    if (stream === undefined) return this.#answer(relay, step, "overloaded");
+    if (stream === undefined)
+      return this.#answer(relay, step, keeper.state === "up" ? "overloaded" : "noTunnel");
     relay.join(stream);
     if (optimistic) relay.inject(step.answer("connected"));
     if (step.early.length > 0) relay.socketData(step.early);

@@ -1,6 +1,6 @@
 import type { TCPSocketListener } from "bun";
 import { LIMITS } from "../proto/index.ts";
-import { ExitCode, systemCode, UsageError } from "../runtime/errors.ts";
+import { listenError } from "../runtime/listen-error.ts";
 import { ProxyConnection, type ProxyOptions } from "./proxy-connection.ts";
 
 const SWEEP_MS = 60_000;
@@ -56,7 +56,7 @@ export class ProxyListener {
         },
       });
     } catch (error) {
-      throw listenError(hostname, port, error);
+      throw listenError(error, { hostname, port, flag: "--proxy" });
     }
   }
 
@@ -66,28 +66,5 @@ export class ProxyListener {
       const since = relay?.halfClosedSince;
       if (since !== undefined && now - since > LIMITS.halfClosedIdleMs) relay?.abort("idle");
     }
-  }
-}
-
-function listenError(hostname: string, port: number, cause: unknown): unknown {
-  switch (systemCode(cause)) {
-    case "EADDRINUSE":
-      return new UsageError(
-        `port ${port} on ${hostname} is taken`,
-        "give another --proxy, or 0 for any free port",
-        {
-          exitCode: ExitCode.portTaken,
-          cause,
-        },
-      );
-    case "EACCES":
-    case "EADDRNOTAVAIL":
-      return new UsageError(
-        `cannot listen on ${hostname}:${port}`,
-        "give an address of this machine in --proxy",
-        { cause },
-      );
-    default:
-      return cause;
   }
 }

@@ -71,8 +71,6 @@ export const LIMITS = {
   quietLinkMs: 1_000,
   /** From upgrade to packet 0; a peer that needs longer is not one. */
   handshakeDeadlineMs: 5_000,
-  /** A link is renewed at this age ± 20 %, whatever its ratchet did. */
-  linkAgeMs: 12 * 3_600_000,
 
   /** Half-closed streams without progress end after this. */
   halfClosedIdleMs: 10 * 60_000,

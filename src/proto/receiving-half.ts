@@ -19,9 +19,9 @@ export class ReceivingHalf {
   #next = 0;
   #finUnit: number | undefined;
   #consumed = 0;
+  /** Consumption that the peer surely knows of, and that it may know of: links die with what they carry. */
+  #known = 0;
   #told = 0;
-  /** What was told last went out on a link that the peer had already fenced off. */
-  #retell = false;
   #limit: number = LIMITS.initialWindowBytes;
   #window: number = LIMITS.initialWindowBytes;
   #drainStartedAt = 0;
@@ -44,7 +44,7 @@ export class ReceivingHalf {
     return this.#finUnit !== undefined && this.#next > this.#finUnit;
   }
 
-  /** Bytes received that the peer must still believe to be outstanding: what counts against our pool. */
+  /** Bytes received that the peer surely believes to be outstanding: what counts against our pool. */
   get outstandingBytes(): number {
     return this.#received - this.#told;
   }
@@ -52,7 +52,7 @@ export class ReceivingHalf {
   /** Ended, taken by the application, and the peer told so as far as its pool needs it. */
   get complete(): boolean {
     const taken = this.ended && this.#consumed === this.#received;
-    return taken && !this.#retell && this.outstandingBytes <= LIMITS.exemptBytes;
+    return taken && this.#received - this.#known <= LIMITS.exemptBytes;
   }
 
   get #received(): number {
@@ -96,13 +96,12 @@ export class ReceivingHalf {
    * next packet, so that the peer's view of our pool does not stay too high while the stream is quiet.
    */
   updateDue(): "soon" | "later" | "no" {
-    if (this.#retell) return "later";
-    const untold = this.#consumed - this.#told;
+    const untold = this.#consumed - this.#known;
     if (untold === 0) return "no";
     if (!this.ended && untold >= this.#window / 4) return "soon";
     const drained = this.#consumed === this.#received;
     // At exactly the exemption a sender without a share of the pool stands still.
-    return drained && this.outstandingBytes >= LIMITS.exemptBytes ? "later" : "no";
+    return drained && this.#received - this.#known >= LIMITS.exemptBytes ? "later" : "no";
   }
 
   /**
@@ -116,24 +115,23 @@ export class ReceivingHalf {
       this.#drainStartedAt = now;
       this.#drainStartBytes = this.#consumed;
     }
-    this.#told = this.#consumed;
-    this.#retell = false;
-    return this.#credit();
+    this.#known = this.#consumed;
+    return this.#tell();
   }
 
   /** What a resume entry says: as much credit as a WindowUpdate would give, for there may be none after it. */
   state(): { next: number; consumed: number; limit: number } {
-    return { next: this.#next, ...this.#credit() };
+    return { next: this.#next, ...this.#tell() };
   }
 
-  #credit(): { consumed: number; limit: number } {
+  #tell(): { consumed: number; limit: number } {
+    this.#told = this.#consumed;
     this.#limit = Math.max(this.#limit, this.#consumed + this.#window);
     return { consumed: this.#consumed, limit: this.#limit };
   }
 
   /** The peer has taken a resume entry that said `consumed`, and may have heard nothing that was told since. */
   restated(consumed: number): void {
-    this.#retell = this.#told > consumed;
-    this.#told = Math.max(this.#told, consumed);
+    this.#known = consumed;
   }
 }

@@ -17,10 +17,13 @@ import type { TunnelCore } from "./tunnel-core.ts";
 /** Our list for `slot`: every stream of it that the peer may know. */
 export function resumeEntries(core: TunnelCore, slot: number): ResumeEntry[] {
   const entries: ResumeEntry[] = [];
-  for (const { id, home, sending, receiving, phase } of core.streams.values()) {
+  for (const stream of core.streams.values()) {
+    const { id, home, sending, receiving, phase } = stream;
     if (home !== slot || (!sending.started && receiving.next === 0)) continue;
-    const entry = { stream: id, ...receiving.state() };
-    entries.push(phase.kind === "reset" ? { ...entry, reset: phase.code } : entry);
+    core.streams.settle(stream, () => {
+      const entry = { stream: id, ...receiving.state() };
+      entries.push(phase.kind === "reset" ? { ...entry, reset: phase.code } : entry);
+    });
   }
   return entries;
 }
@@ -49,6 +52,7 @@ export function resume(
   core.listedSlots.add(attached.link.slot);
   // May have run in the tunnel before this one: never again, even if the client does not hear of `dropped`.
   if (lost) for (const id of entries.keys()) core.streams.markSeen(id);
+  for (const entry of entries.values()) answerUnknown(core, attached, entry);
   for (const stream of [...core.streams.values()]) {
     if (stream.home === undefined) stream.home = attached.link.slot;
     if (stream.home !== attached.link.slot) continue;
@@ -62,7 +66,6 @@ export function resume(
     if (stream.phase.kind === "reset") attached.resets.add(stream);
     else core.wake(stream, now);
   }
-  for (const entry of entries.values()) answerUnknown(core, attached, entry);
   core.relieve(now);
 }
 

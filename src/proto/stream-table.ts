@@ -19,8 +19,8 @@ export class StreamTable {
   #peerPoolUsed = 0;
   #ourPoolUsed = 0;
 
-  /** What the peer takes beyond the streams' exemptions; stated in its Hello or Accept. */
-  peerPoolBytes: number = LIMITS.poolBytes;
+  /** What the peer takes beyond the streams' exemptions: stated in its Hello or Accept, before that the least. */
+  peerPoolBytes: number = LIMITS.maxEarlyBytes;
   readonly ourPoolBytes: number;
 
   constructor(role: Role, ourPoolBytes: number) {

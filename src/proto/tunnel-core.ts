@@ -95,7 +95,7 @@ export class TunnelCore {
     const consumed = new Map(entries.map((entry) => [entry.stream, entry.consumed]));
     for (const stream of this.streams.values()) {
       if (stream.home !== slot) continue;
-      this.streams.settle(stream, () => stream.receiving.restated(consumed.get(stream.id) ?? 0));
+      stream.receiving.restated(consumed.get(stream.id) ?? 0);
     }
   }
 

@@ -14,7 +14,8 @@ export function receiveFrame(core: TunnelCore, attached: AttachedLink, frame: Fr
     case "pong":
       return;
     case "ping":
-      attached.frames.push({ type: "pong", nonce: frame.nonce });
+      // One answer to many pings: whoever floods us with them must not fill our queue.
+      if (attached.frames.at(-1)?.type !== "pong") attached.frames.push({ type: "pong", nonce: frame.nonce });
       return;
     case "packetAck":
       return unitsAcknowledged(core, attached.link.acknowledged(frame.count, frame.delayUs, now), now);

@@ -11,6 +11,8 @@ import { TunnelCore, type TunnelOptions } from "./tunnel-core.ts";
 import { consumed, receiveFrame } from "./tunnel-receive.ts";
 import { nextPacket } from "./tunnel-transmit.ts";
 
+export type { TunnelOptions } from "./tunnel-core.ts";
+
 /** A packet and the link it belongs on. */
 export interface Transmit extends SealedPacket {
   readonly link: Link;
@@ -170,6 +172,7 @@ export class Tunnel {
       if (stream.sending.started) core.breakStream(stream, "lost");
     }
     core.acceptedBefore = false;
+    core.streams.peerPoolBytes = LIMITS.maxEarlyBytes;
   }
 
   pollEvent(): TunnelEvent | undefined {

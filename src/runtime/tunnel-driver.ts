@@ -7,6 +7,7 @@ import {
   type Transmit,
   type Tunnel,
   type TunnelEvent,
+  type TunnelStats,
 } from "../proto/index.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -53,7 +54,7 @@ const MIN_TIMER_MS = 1;
  * docs/ARCHITECTURE.md). After every input it hands out events and sends what is ready.
  */
 export class TunnelDriver {
-  readonly tunnel: Tunnel;
+  readonly #tunnel: Tunnel;
   readonly #log: Log;
   readonly #onEvent: (event: DriverEvent) => void;
   readonly #onLinkLost: (link: Link, reason: string) => void;
@@ -70,11 +71,29 @@ export class TunnelDriver {
   bytesOut = 0;
 
   constructor(options: DriverOptions) {
-    this.tunnel = options.tunnel;
+    this.#tunnel = options.tunnel;
     this.#log = options.log;
     this.#onEvent = options.onEvent;
     this.#onLinkLost = options.onLinkLost;
     this.#onFailed = options.onFailed;
+  }
+
+  /** Numbers of the tunnel, for status pages and limits. */
+  stats(): TunnelStats {
+    return this.#tunnel.stats();
+  }
+
+  /** Runs a command of the shell or of a socket on the tunnel, and sends what it leads to. */
+  command<T>(run: (tunnel: Tunnel, now: number) => T): T | undefined {
+    if (this.#failed) return undefined;
+    try {
+      const result = run(this.#tunnel, performance.now());
+      this.queueFlush();
+      return result;
+    } catch (error) {
+      this.#fail(error);
+      return undefined;
+    }
   }
 
   get streamCount(): number {
@@ -82,16 +101,16 @@ export class TunnelDriver {
   }
 
   /** Adds a carrier for `link`, and gives the link to the tunnel by `input`. */
-  attach(link: Link, carrier: Carrier, input: () => void): void {
+  attach(link: Link, carrier: Carrier, input: (tunnel: Tunnel, now: number) => void): void {
     this.#carriers.set(link, carrier);
-    this.#guard(link, input);
+    this.#guard(link, () => input(this.#tunnel, performance.now()));
     this.flush();
   }
 
   /** One message arrived on `link`. */
   receive(link: Link, message: Uint8Array): void {
     if (!this.#carriers.has(link)) return;
-    this.#guard(link, () => this.tunnel.receive(link, message, performance.now()));
+    this.#guard(link, () => this.#tunnel.receive(link, message, performance.now()));
     this.flush();
   }
 
@@ -111,6 +130,7 @@ export class TunnelDriver {
 
   // Our own fault: this tunnel cannot be trusted any more, the others can.
   #fail(cause: unknown): void {
+    if (this.#failed) return;
     const error = cause instanceof Error ? cause : new Error(String(cause));
     this.#log.error("tunnel ended by a defect", {
       reason: error.message,
@@ -130,14 +150,14 @@ export class TunnelDriver {
     if (carrier === undefined) return;
     this.#carriers.delete(link);
     carrier.close();
-    this.tunnel.detach(link);
+    this.command((tunnel) => tunnel.detach(link));
     this.#onLinkLost(link, reason);
     this.flush();
   }
 
   /** Client: opens a stream; undefined when the server takes no more at once. */
   open(destination: Destination, listener: StreamListener): TunnelStream | undefined {
-    const id = this.tunnel.open(destination, performance.now());
+    const id = this.command((tunnel, now) => tunnel.open(destination, now));
     if (id === undefined) return undefined;
     return this.listen(id, listener);
   }
@@ -157,11 +177,11 @@ export class TunnelDriver {
   close(code: ResetCode): void {
     // The peer hears of it before its link goes: else it keeps the other ends for a resumption that never comes.
     for (const [id, listener] of [...this.#listeners]) {
-      this.tunnel.reset(id, code);
+      this.command((tunnel) => tunnel.reset(id, code));
       listener.onReset(code);
     }
     this.flush();
-    this.tunnel.breakAll(code);
+    this.command((tunnel) => tunnel.breakAll(code));
     this.flush();
     for (const link of [...this.#carriers.keys()]) this.lose(link, "closed");
     clearTimeout(this.#timer);
@@ -197,18 +217,18 @@ export class TunnelDriver {
   }
 
   #next(): Transmit | undefined {
-    return this.tunnel.pollTransmit(performance.now());
+    return this.#tunnel.pollTransmit(performance.now());
   }
 
   #send({ link, lead, body }: Transmit): void {
     const carrier = this.#carriers.get(link);
-    if (carrier === undefined) return this.tunnel.detach(link);
+    if (carrier === undefined) return this.#tunnel.detach(link);
     if (carrier.send(lead) && (body === undefined || carrier.send(body))) return;
     this.lose(link, "the connection took no more");
   }
 
   #deliver(): void {
-    for (let event = this.tunnel.pollEvent(); event !== undefined; event = this.tunnel.pollEvent()) {
+    for (let event = this.#tunnel.pollEvent(); event !== undefined; event = this.#tunnel.pollEvent()) {
       this.#dispatch(event);
     }
   }
@@ -241,7 +261,7 @@ export class TunnelDriver {
 
   #arm(): void {
     const now = performance.now();
-    const wake = this.tunnel.nextWake(now);
+    const wake = this.#tunnel.nextWake(now);
     if (wake >= this.#timerAt && this.#timerAt > now) return;
     clearTimeout(this.#timer);
     this.#timerAt = wake;
@@ -249,7 +269,7 @@ export class TunnelDriver {
     this.#timer = setTimeout(
       () => {
         this.#timerAt = Number.POSITIVE_INFINITY;
-        this.tunnel.tick(performance.now());
+        this.command((tunnel, now) => tunnel.tick(now));
         this.flush();
       },
       Math.max(wake - now, MIN_TIMER_MS),

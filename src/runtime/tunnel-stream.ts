@@ -2,55 +2,49 @@ import type { DialResult, ResetCode, Tunnel } from "../proto/index.ts";
 
 /** What a stream needs of the driver of its tunnel. */
 export interface StreamOwner {
-  readonly tunnel: Tunnel;
   /** Payload written so far, for status pages. */
   bytesOut: number;
-  queueFlush(): void;
+  /** Runs a command on the tunnel; undefined when the tunnel is no more. */
+  command<T>(run: (tunnel: Tunnel, now: number) => T): T | undefined;
   forget(id: number): void;
 }
 
 /** One stream as its socket sees it. Calls after the stream's end do nothing. */
 export class TunnelStream {
-  readonly #driver: StreamOwner;
+  readonly #owner: StreamOwner;
   readonly id: number;
 
-  constructor(driver: StreamOwner, id: number) {
-    this.#driver = driver;
+  constructor(owner: StreamOwner, id: number) {
+    this.#owner = owner;
     this.id = id;
   }
 
   /** Server: says how the dial went. */
   respond(result: DialResult): void {
-    this.#driver.tunnel.respond(this.id, result, performance.now());
-    this.#driver.queueFlush();
+    this.#owner.command((tunnel, now) => tunnel.respond(this.id, result, now));
   }
 
   /** False: pause until `onWritable`. */
   write(bytes: Uint8Array): boolean {
-    this.#driver.bytesOut += bytes.length;
-    const more = this.#driver.tunnel.write(this.id, bytes, performance.now());
-    this.#driver.queueFlush();
-    return more;
+    this.#owner.bytesOut += bytes.length;
+    return this.#owner.command((tunnel, now) => tunnel.write(this.id, bytes, now)) ?? true;
   }
 
   finish(): void {
-    this.#driver.tunnel.finish(this.id, performance.now());
-    this.#driver.queueFlush();
+    this.#owner.command((tunnel, now) => tunnel.finish(this.id, now));
   }
 
   consumed(count: number): void {
-    this.#driver.tunnel.consumed(this.id, count, performance.now());
-    this.#driver.queueFlush();
+    this.#owner.command((tunnel, now) => tunnel.consumed(this.id, count, now));
   }
 
   reset(code: ResetCode): void {
-    this.#driver.tunnel.reset(this.id, code);
+    this.#owner.command((tunnel) => tunnel.reset(this.id, code));
     this.release();
   }
 
   /** Nobody listens any more. The tunnel goes on to deliver what was written. */
   release(): void {
-    this.#driver.forget(this.id);
-    this.#driver.queueFlush();
+    this.#owner.forget(this.id);
   }
 }

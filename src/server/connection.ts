@@ -23,6 +23,8 @@ export interface ConnectionOptions {
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly log: Log;
+  /** It has become a link, or is over: it no longer counts among the unproven. */
+  readonly onSettled: () => void;
 }
 
 /** A client may send 64 KiB before Accept, in packets that it has no reason to make small. */
@@ -32,7 +34,7 @@ const NO_UNITS = { body: false, units: [], appLimited: true } as const;
 /** How far a WebSocket is on its way to being a link. `proving`: the KEM step of its one message is under way. */
 type Stage =
   | { readonly kind: "fresh"; readonly handshake: ServerHandshake }
-  | { readonly kind: "proving" }
+  | { readonly kind: "proving"; readonly handshake: ServerHandshake }
   | { readonly kind: "linked"; readonly link: Link; readonly driver: TunnelDriver }
   | { readonly kind: "over" };
 
@@ -62,7 +64,7 @@ export class Connection {
   /** The WebSocket stands: sends the bundle in the same flight. */
   opened(carrier: Carrier): void {
     this.#carrier = carrier;
-    this.#deadline = setTimeout(() => this.#end(), LIMITS.handshakeDeadlineMs);
+    this.#deadline = setTimeout(() => this.end(), LIMITS.handshakeDeadlineMs);
     if (this.#stage.kind === "fresh") carrier.send(this.#stage.handshake.bundle);
   }
 
@@ -78,7 +80,7 @@ export class Connection {
         return;
       case "proving":
         this.#early.push(message);
-        if (this.#early.length > MAX_EARLY_MESSAGES) this.#end();
+        if (this.#early.length > MAX_EARLY_MESSAGES) this.end();
         return;
       case "over":
         return;
@@ -87,14 +89,15 @@ export class Connection {
 
   closed(reason: string): void {
     clearTimeout(this.#deadline);
+    this.#options.onSettled();
     const stage = this.#stage;
     this.#stage = { kind: "over" };
-    if (stage.kind === "fresh") stage.handshake.abandon();
+    if (stage.kind === "fresh" || stage.kind === "proving") stage.handshake.abandon();
     if (stage.kind === "linked") stage.driver.lose(stage.link, reason);
   }
 
   async #prove(handshake: ServerHandshake, message: Uint8Array): Promise<void> {
-    this.#stage = { kind: "proving" };
+    this.#stage = { kind: "proving", handshake };
     try {
       const { ciphertext } = handshake.receive(message);
       const sharedSecret = await this.#options.kem.decapsulate(ciphertext);
@@ -112,7 +115,7 @@ export class Connection {
   #admit({ clientKey, ratchet, frames: plaintext }: ReturnType<ServerHandshake["finish"]>): void {
     const { store, registry, padding, random, log } = this.#options;
     const carrier = this.#carrier;
-    if (carrier === undefined) return this.#end();
+    if (carrier === undefined) return this.end();
     const now = performance.now();
     const jitter = (random(1)[0] ?? 0) / 256;
     const { hello, rest, link } = Link.ofFirstPacket({ ratchet, plaintext, padding, jitter, now });
@@ -126,6 +129,7 @@ export class Connection {
     const taken = registry.take({ name: admission.name, clientKey, link, carrier, hello, rest });
     if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal);
     clearTimeout(this.#deadline);
+    this.#options.onSettled();
     this.#stage = { kind: "linked", link, driver: taken.driver };
     for (const message of this.#early.splice(0)) taken.driver.receive(link, message);
   }
@@ -135,10 +139,11 @@ export class Connection {
     this.#options.log.info("client refused", { reason: REFUSALS[refusal].sentence });
     const { lead } = link.seal([{ type: "refuse", refusal }], NO_UNITS, performance.now());
     carrier.send(lead);
-    this.#end();
+    this.end();
   }
 
-  #end(): void {
+  /** Closes the WebSocket without a word. */
+  end(): void {
     this.closed("refused");
     this.#carrier?.close();
   }

@@ -27,7 +27,7 @@ export class Gate {
 
   #isUpgrade(request: Request): boolean {
     const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    return upgrade && request.method === "GET" && new URL(request.url).pathname === this.#path;
+    return upgrade && request.method === "GET" && URL.parse(request.url)?.pathname === this.#path;
   }
 
   #isFresh(nonce: string): boolean {

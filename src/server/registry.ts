@@ -17,6 +17,7 @@ import { TunnelHost } from "./tunnel-host.ts";
 
 export interface RegistryOptions {
   readonly dialer: Dialer;
+  readonly gateKey: () => Uint8Array;
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly log: Log;
@@ -85,21 +86,39 @@ export class TunnelRegistry {
   }
 
   #create(key: string, { name, clientKey }: Admitted): Entry {
-    const { dialer, random, padding, log } = this.#options;
+    const { dialer, gateKey, random, padding, log } = this.#options;
     const onDetached = () => this.#wait(key);
     const onFailed = () => this.#drop(key, "a defect");
-    const host = new TunnelHost({ name, clientKey, dialer, random, padding, log, onDetached, onFailed });
+    const host = new TunnelHost({
+      name,
+      clientKey,
+      dialer,
+      gateKey,
+      random,
+      padding,
+      log,
+      onDetached,
+      onFailed,
+    });
     const entry: Entry = { host, expiry: undefined };
     this.#tunnels.set(key, entry);
     log.info("tunnel created", { client: name });
     return entry;
   }
 
-  // A tunnel without links keeps its sockets for the resume window; one without streams has nothing to keep.
+  // A tunnel without links keeps its sockets for the resume window. One without streams has nothing to keep, but its
+  // client may be about to dial again.
   #wait(key: string): void {
     const entry = this.#tunnels.get(key);
     if (entry === undefined) return;
     clearTimeout(entry.expiry);
+    if (entry.host.driver.stats().streams === 0) {
+      entry.expiry = setTimeout(
+        () => this.#remove(key, entry, "its client is gone"),
+        SERVER_LIMITS.emptyTunnelMs,
+      );
+      return;
+    }
     entry.expiry = setTimeout(
       () => this.#drop(key, "the resume window has passed"),
       this.#options.resumeWindowMs,
@@ -109,14 +128,18 @@ export class TunnelRegistry {
   #drop(key: string, reason: string): void {
     const entry = this.#tunnels.get(key);
     if (entry === undefined) return;
-    this.#tunnels.delete(key);
-    clearTimeout(entry.expiry);
-    entry.host.close("lost");
-    this.#options.log.info("tunnel dropped", { client: entry.host.name, reason });
+    this.#remove(key, entry, reason);
     this.#dropped.add(key);
     const [oldest] = this.#dropped;
     if (oldest !== undefined && this.#dropped.size > SERVER_LIMITS.droppedRemembered)
       this.#dropped.delete(oldest);
+  }
+
+  #remove(key: string, entry: Entry, reason: string): void {
+    this.#tunnels.delete(key);
+    clearTimeout(entry.expiry);
+    entry.host.close("lost");
+    this.#options.log.info("tunnel ended", { client: entry.host.name, reason });
   }
 
   /** Cuts off every client that is no longer `welcome`, at once. */
@@ -127,8 +150,7 @@ export class TunnelRegistry {
   /** Hands every connected client a new gate key. */
   sendGateKey(gateKey: Uint8Array): void {
     for (const { host } of this.#tunnels.values()) {
-      host.driver.tunnel.sendGateKey(gateKey);
-      host.driver.flush();
+      host.driver.command((tunnel) => tunnel.sendGateKey(gateKey));
     }
   }
 
@@ -137,8 +159,7 @@ export class TunnelRegistry {
     this.#draining = true;
     for (const { host } of this.#tunnels.values()) {
       host.draining = true;
-      host.driver.tunnel.goAway();
-      host.driver.flush();
+      host.driver.command((tunnel) => tunnel.goAway());
     }
     const deadline = performance.now() + deadlineMs;
     while (this.stats().streams > 0 && performance.now() < deadline)
@@ -172,7 +193,7 @@ export class TunnelRegistry {
       bytesOut: 0,
     };
     for (const { host } of this.#tunnels.values()) {
-      const stats = host.driver.tunnel.stats();
+      const stats = host.driver.stats();
       if (host.attached) sum.attached += 1;
       sum.streams += stats.streams;
       sum.heldBytes += stats.heldBytes;

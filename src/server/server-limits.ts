@@ -10,6 +10,10 @@ export const SERVER_LIMITS = {
   unproven: 1_024,
   /** How long a tunnel without links is kept. */
   resumeWindowMs: 5 * 60_000,
+  /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
+  emptyTunnelMs: 10_000,
+  /** Bytes in a WebSocket that the client does not read: beyond the flight limit it answers without listening. */
+  socketBufferBytes: 128 * 1024 * 1024,
   /** How often half-closed streams are looked through; their limit is ten minutes. */
   sweepMs: 60_000,
   /** How often a drain looks whether the last stream is done. */

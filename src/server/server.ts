@@ -1,7 +1,7 @@
 import type { Server, ServerWebSocket } from "bun";
 import { kem, type PaddingPolicy, type Random } from "../proto/index.ts";
 import { type ControlRequest, type Json, serveControl } from "../runtime/control.ts";
-import { ExitCode, systemCode, UsageError } from "../runtime/errors.ts";
+import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin } from "./admin.ts";
@@ -61,6 +61,7 @@ class RvpnServer implements RunningServer {
   readonly #random: Random = secureRandom;
   /** Tells clients of this process from those of the one before: their streams are gone. */
   readonly #boot: Uint8Array = secureRandom(16);
+  readonly #unproven = new Set<Connection>();
   #http: Server<SocketData> | undefined;
   #control: { close(): void } | undefined;
   #stopping = false;
@@ -73,7 +74,14 @@ class RvpnServer implements RunningServer {
     const policy = new DestinationPolicy({ allow, deny });
     const dialer = createDialer({ policy, resolver: createSystemResolver(log), log });
     const { resumeWindowMs } = SERVER_LIMITS;
-    this.#registry = new TunnelRegistry({ dialer, random: this.#random, padding, log, resumeWindowMs });
+    this.#registry = new TunnelRegistry({
+      dialer,
+      gateKey: () => store.gateKeys()[0],
+      random: this.#random,
+      padding,
+      log,
+      resumeWindowMs,
+    });
     this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
     this.#site = decoyDir === undefined ? builtInSite() : directorySite(decoyDir);
   }
@@ -125,24 +133,16 @@ class RvpnServer implements RunningServer {
         },
       });
     } catch (error) {
-      if (systemCode(error) !== "EADDRINUSE") throw error;
-      throw new UsageError(
-        `port ${port} on ${hostname} is taken`,
-        "stop what listens there or give another --listen",
-        {
-          exitCode: ExitCode.portTaken,
-          cause: error,
-        },
-      );
+      throw listenError(error, { hostname, port, flag: "--listen" });
     }
   }
 
   async #fetch(request: Request, server: Server<SocketData>): Promise<Response | undefined> {
-    if (!this.#gate.admits(request) || this.#stopping) return this.#site.respond(request);
+    if (!this.#gate.admits(request)) return this.#site.respond(request);
     const { store, padding, log } = this.#options;
     const pair = await kem.generateKeyPair();
     const registry = this.#registry;
-    const connection = new Connection({
+    const connection: Connection = new Connection({
       store,
       registry,
       boot: this.#boot,
@@ -150,9 +150,21 @@ class RvpnServer implements RunningServer {
       random: this.#random,
       padding,
       log,
+      onSettled: () => this.#unproven.delete(connection),
     });
-    if (server.upgrade(request, { data: { connection } })) return undefined;
+    if (server.upgrade(request, { data: { connection } })) {
+      this.#limitUnproven(connection);
+      return undefined;
+    }
+    connection.end();
     return this.#site.respond(request);
+  }
+
+  // Holders of the gate key who never go on: the oldest goes first, as it has had the longest time.
+  #limitUnproven(connection: Connection): void {
+    this.#unproven.add(connection);
+    const [oldest] = this.#unproven;
+    if (this.#unproven.size > SERVER_LIMITS.unproven) oldest?.end();
   }
 
   #message(ws: ServerWebSocket<SocketData>, message: string | Buffer): void {

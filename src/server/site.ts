@@ -24,7 +24,8 @@ export function builtInSite(): Site {
     async respond(request) {
       const refusal = refuseMethod(request);
       if (refusal !== undefined) return refusal;
-      const { pathname } = new URL(request.url);
+      const pathname = URL.parse(request.url)?.pathname;
+      if (pathname === undefined) return badRequest();
       if (pathname !== "/" && pathname !== "/index.html") return notFound();
       if (request.headers.get("if-none-match") === etag)
         return new Response(null, { status: 304, headers: { etag } });
@@ -39,7 +40,9 @@ export function directorySite(directory: string): Site {
     async respond(request) {
       const refusal = refuseMethod(request);
       if (refusal !== undefined) return refusal;
-      const path = filePath(directory, new URL(request.url).pathname);
+      const pathname = URL.parse(request.url)?.pathname;
+      if (pathname === undefined) return badRequest();
+      const path = filePath(directory, pathname);
       const found = path === undefined ? undefined : await findFile(path);
       if (found === undefined) return notFound();
       const etag = `"${found.mtimeMs.toString(36)}-${found.size.toString(36)}"`;
@@ -85,6 +88,11 @@ function typeOf(path: string, guess: string): string {
 function refuseMethod(request: Request): Response | undefined {
   if (request.method === "GET" || request.method === "HEAD") return undefined;
   return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
+}
+
+// What Bun itself says to a head it cannot read: no body.
+function badRequest(): Response {
+  return new Response(null, { status: 400 });
 }
 
 function notFound(): Response {

@@ -21,6 +21,8 @@ export interface TunnelHostOptions {
   readonly name: string;
   readonly clientKey: Uint8Array;
   readonly dialer: Dialer;
+  /** The present gate key: told at every link, because a client may have been away when it was renewed. */
+  readonly gateKey: () => Uint8Array;
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly log: Log;
@@ -36,6 +38,7 @@ export class TunnelHost {
   readonly clientKey: Uint8Array;
   readonly driver: TunnelDriver;
   readonly #dialer: Dialer;
+  readonly #gateKey: () => Uint8Array;
   readonly #log: Log;
   /** The highest gen of each slot: a dial that comes late changes nothing. */
   readonly #gens = new Map<number, number>();
@@ -47,6 +50,7 @@ export class TunnelHost {
     this.name = options.name;
     this.clientKey = options.clientKey;
     this.#dialer = options.dialer;
+    this.#gateKey = options.gateKey;
     this.#log = options.log;
     const { random, padding, log, onDetached } = options;
     this.driver = new TunnelDriver({
@@ -85,8 +89,9 @@ export class TunnelHost {
     for (const older of [...this.#links]) if (older.slot === link.slot) this.#replace(older);
     this.#gens.set(link.slot, link.gen);
     this.#links.add(link);
-    this.driver.attach(link, carrier, () => {
-      this.driver.tunnel.accept(link, hello, result, rest, performance.now());
+    this.driver.attach(link, carrier, (tunnel, now) => {
+      tunnel.accept(link, hello, result, rest, now);
+      tunnel.sendGateKey(this.#gateKey());
     });
   }
 

@@ -1,5 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import type { Carrier } from "../runtime/tunnel-driver.ts";
+import { SERVER_LIMITS } from "./server-limits.ts";
 
 /** Close code of a link that ends for any reason: a peer learns nothing from it (RFC 6455 section 7.4.1). */
 const NORMAL_CLOSURE = 1000;
@@ -9,7 +10,8 @@ const DROPPED = 0;
 /** A server's WebSocket as the carrier of a link. */
 export function wsCarrier(ws: ServerWebSocket<unknown>): Carrier {
   return {
-    send: (message) => ws.sendBinary(message) !== DROPPED,
+    send: (message) =>
+      ws.getBufferedAmount() < SERVER_LIMITS.socketBufferBytes && ws.sendBinary(message) !== DROPPED,
     close: () => ws.close(NORMAL_CLOSURE),
   };
 }

@@ -10,6 +10,8 @@ import { useWorld, type World } from "./support/world.ts";
 /** Less than the buffers on the way hold would show nothing; it has to be slow at the far end. */
 const SLOW_BYTES = 24_000_000;
 const CLOSER_BYTES = 8_000_000;
+/** Applications that die in each of three shells. One in ten deaths is of the kind that is easily missed. */
+const DEATHS_EACH = 10;
 
 for (const route of ROUTES) {
   describeWith(programsFor(route, "nc"), `streams, ${route}`, () => {
@@ -18,6 +20,7 @@ for (const route of ROUTES) {
     it("half-close from the client: the answer comes after the end of input", halfCloseByClient);
     it("half-close from the server: what is sent afterwards arrives", halfCloseByServer);
     it("a server that sends and never reads stops nobody, itself included", floodNeverReads);
+    it("applications that die in mid-transfer leave no stream", diesInFlood);
     it("a server that reads slowly gets every byte, and others do not wait for it", slowReader);
     it("a client that reads slowly gets every byte", slowClient);
     for (const kind of ["socks5h", "connect", "http"] as const) {
@@ -67,6 +70,22 @@ async function floodNeverReads(world: World): Promise<void> {
   const beside = await curlHash(world, ...through(world, "socks5h"), world.origin.url("/bytes/1000000"));
   expect(beside).toBe(patternHash(1_000_000));
   expect((await flooded).stdout.slice(0, 64)).toBe(floodHash(bytes));
+}
+
+/**
+ * Both directions are full when the application goes, so nobody reads its socket, and the kernel tells its end only to
+ * the next write. Whether that is seen depends on the moment: many times.
+ */
+async function diesInFlood(world: World): Promise<void> {
+  const script = `fifo=${world.dir}/dies.$$; mkfifo $fifo
+    for i in $(seq ${DEATHS_EACH}); do
+      $NC ${world.origin.ports.flood} < /dev/zero > $fifo & nc=$!
+      head -c 8000000 $fifo > /dev/null
+      kill -KILL $nc; wait $nc
+    done; rm $fifo; true`;
+  const shells = Array.from({ length: 3 }, () => pipeline(world, script, { limitMs: 50_000 }));
+  for (const { exitCode } of await Promise.all(shells)) expect(exitCode).toBe(0);
+  await noStreamLeft(world);
 }
 
 /** The flood is the start of an endless payload, so its last block is not shortened as a file's would be. */

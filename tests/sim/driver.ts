@@ -30,6 +30,8 @@ export interface SimDriverOptions {
   readonly onLinkLost: (link: Link, reason: string) => void;
   /** The peer has broken the protocol on a wire that nobody tampered with. */
   readonly onBlame: (error: ProtocolError) => void;
+  /** After each input: the moment for checks. */
+  readonly onFlushed: (driver: SimDriver) => void;
 }
 
 /** More wake-ups than this at one instant are a busy loop. */
@@ -47,8 +49,6 @@ export class SimDriver {
   #stopped = false;
   /** How often the timer fired: a quiet tunnel must be quiet. */
   wakes = 0;
-  /** Called with the driver after each input. */
-  onFlushed: () => void = () => {};
 
   constructor(options: SimDriverOptions) {
     this.#options = options;
@@ -57,10 +57,6 @@ export class SimDriver {
 
   get now(): number {
     return this.#options.node.now;
-  }
-
-  get linkCount(): number {
-    return this.#carriers.size;
   }
 
   attach(link: Link, carrier: WireEnd): void {
@@ -117,7 +113,7 @@ export class SimDriver {
         this.lose(packet.link, "not sent");
       this.#deliver();
     }
-    this.onFlushed();
+    this.#options.onFlushed(this);
     this.#arm();
   }
 

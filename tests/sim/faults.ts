@@ -42,11 +42,11 @@ export class Faults {
 
   /** Everything works from now on; what was cut stays cut. */
   stop(): void {
-    const { wires, clientNode, serverNode } = this.#world;
+    const { network, clientNode, serverNode } = this.#world;
     this.#stopped = true;
     this.#outage = false;
     if (this.#serverDown) this.#startServer();
-    for (const wire of wires) wire.release();
+    for (const wire of network.wires) wire.release();
     clientNode.thaw();
     serverNode.thaw();
   }
@@ -132,8 +132,8 @@ export class Faults {
   }
 
   #wire(): Wire | undefined {
-    const alive = [...this.#world.wires].filter((wire) => wire.alive);
-    return alive[this.#dice.int(alive.length)];
+    const { wires } = this.#world.network;
+    return wires[this.#dice.int(wires.length)];
   }
 
   #duration(): number {
@@ -147,10 +147,10 @@ export class Faults {
 
   #restart(): void {
     if (this.#serverDown) return;
-    const { wires, clock } = this.#world;
+    const { network, clock } = this.#world;
     const told = this.#dice.chance(0.5) ? "both" : "nobody";
     this.#world.killServer();
-    for (const wire of wires) wire.cut(told);
+    for (const wire of network.wires) wire.cut(told);
     this.#serverDown = true;
     clock.after(this.#dice.chance(0.5) ? 0 : this.#dice.spread(1, 5_000), () => this.#startServer());
   }
@@ -192,9 +192,9 @@ export class Faults {
 
   /** Somebody has recorded a client's first message and says it again: nothing may come of it. */
   #replay(): void {
-    const { recordedDial } = this.#world;
+    const { recordedDial } = this.#world.network;
     if (recordedDial === undefined || this.#serverDown) return;
-    const wire = this.#world.strangerWire();
+    const wire = this.#world.network.strangerWire();
     wire.client.onMessage = () => {
       wire.client.send(recordedDial);
       wire.client.onMessage = () => {};

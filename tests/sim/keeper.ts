@@ -29,6 +29,7 @@ export interface SimKeeperOptions {
   /** Connects to the server; undefined when that fails at once. */
   readonly connect: () => WireEnd | undefined;
   readonly onBlame: (error: ProtocolError) => void;
+  readonly onFlushed: (driver: SimDriver) => void;
   /** The server took a link that came over `carrier`. */
   readonly onAccepted: (carrier: WireEnd) => void;
 }
@@ -51,7 +52,7 @@ export class SimKeeper {
 
   constructor(options: SimKeeperOptions) {
     this.#options = options;
-    const { node, trace, dice, onBlame } = options;
+    const { node, trace, dice, onBlame, onFlushed } = options;
     this.#secret = dice.random(32);
     this.driver = new SimDriver({
       name: "client",
@@ -65,6 +66,7 @@ export class SimKeeper {
         sendPoolBytes: options.sendPoolBytes,
       }),
       onBlame,
+      onFlushed,
       onEvent: (event) => this.#onEvent(event),
       onLinkLost: (link) => this.#slots[link.slot]?.lost(link),
     });

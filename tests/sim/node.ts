@@ -30,7 +30,20 @@ export class Node {
 
   /** A timer for a time on this machine's clock. */
   at(time: number, run: () => void): Timer {
-    return this.clock.at(time - this.#offsetMs, () => this.run(run));
+    let cancelled = false;
+    const timer = this.clock.at(time - this.#offsetMs, () => {
+      // Between its time and a thaw a timer can still be cancelled.
+      this.run(() => {
+        if (!cancelled) run();
+      });
+    });
+    return {
+      time,
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
   }
 
   after(ms: number, run: () => void): Timer {
@@ -43,6 +56,12 @@ export class Node {
 
   freeze(): void {
     this.#frozen = true;
+  }
+
+  /** The process is killed: what a frozen one has missed is nobody's any more. */
+  reboot(): void {
+    this.#frozen = false;
+    this.#missed = [];
   }
 
   thaw(): void {

@@ -51,16 +51,18 @@ export function makePlan(dice: Dice): Plan {
     jitterMs: dice.chance(0.5) ? 0 : delayMs * dice.unit(),
     bytesPerMs: dice.spread(60, 200_000),
   };
+  // Now and then more streams than fit into one Resume frame, and then small ones.
+  const many = dice.chance(0.006);
   return {
     path,
     slots: dice.chance(0.75) ? 1 : 2 + dice.int(2),
     resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),
-    // More than fit into one Resume frame, now and then.
-    requests: dice.chance(0.02) ? dice.spread(500, 800) : dice.spread(1, 30),
+    requests: many ? dice.spread(500, 800) : dice.spread(1, 30),
     mix: {
-      bigShare: dice.chance(0.5) ? 0 : dice.unit() * 0.3,
+      smallBytes: many ? 1_024 : 64 * KiB,
+      bigShare: many || dice.chance(0.5) ? 0 : dice.unit() * 0.3,
       resetShare: dice.chance(0.5) ? 0 : dice.unit() * 0.5,
       slowShare: dice.chance(0.5) ? 0 : dice.unit(),
       lateShare: dice.chance(0.6) ? 0 : dice.unit() * 0.5,

@@ -41,6 +41,8 @@ export interface Request {
 const BIGGEST_BYTES = 3 * 1024 * 1024;
 
 export interface RequestMix {
+  /** Most bytes of a request that is not a big one. */
+  readonly smallBytes: number;
   readonly bigShare: number;
   readonly resetShare: number;
   readonly slowShare: number;
@@ -74,10 +76,10 @@ function makeEnd(dice: Dice, mix: RequestMix, answersFin: boolean): EndPlan {
   };
 }
 
-function makeSize(dice: Dice, { bigShare }: RequestMix): number {
+function makeSize(dice: Dice, { bigShare, smallBytes }: RequestMix): number {
   if (dice.chance(0.1)) return 0;
   if (dice.chance(bigShare)) return dice.spread(64 * 1024, BIGGEST_BYTES);
-  return dice.spread(1, 64 * 1024);
+  return dice.spread(1, smallBytes);
 }
 
 function makeReading(dice: Dice, { slowShare, lateShare }: RequestMix): Reading {

@@ -28,6 +28,7 @@ export interface SimServerOptions {
   /** A stream was opened; the application answers on the driver. */
   readonly onConnect: (driver: SimDriver, event: Extract<TunnelEvent, { kind: "connect" }>) => void;
   readonly onBlame: (error: ProtocolError) => void;
+  readonly onFlushed: (driver: SimDriver) => void;
   /** A link came over `carrier` into a tunnel. */
   readonly onTaken: (link: Link, carrier: WireEnd) => void;
   /** A tunnel was given up with all its streams. */
@@ -129,13 +130,14 @@ export class SimServer {
   }
 
   #create(key: string, gens: Map<number, number>): Host {
-    const { node, trace, dice, onBlame, onConnect, poolBytes, sendPoolBytes } = this.#options;
+    const { node, trace, dice, onBlame, onFlushed, onConnect, poolBytes, sendPoolBytes } = this.#options;
     const driver: SimDriver = new SimDriver({
       name: "server",
       node,
       trace,
       tunnel: new Tunnel({ role: "server", random: dice.random, padding: "padme", poolBytes, sendPoolBytes }),
       onBlame,
+      onFlushed,
       onEvent: (event) => {
         if (event.kind === "connect") onConnect(driver, event);
       },

@@ -6,9 +6,6 @@ const SEEDS = Number(process.env["SIM_SEEDS"] ?? 60);
 /** Where to begin, so that CI can take other seeds with every commit. */
 const FIRST = Number(process.env["SIM_FROM"] ?? 1);
 
-/** Seeds that once showed a bug; what it was is said in tests/proto/tunnel-regressions.test.ts. */
-const PINNED = [3, 8, 31, 36, 600, 793, 1088, 1880, 1993, 2189, 2461, 11253];
-
 describe("streams survive whatever happens to links", () => {
   if (ONE !== undefined) {
     test(`in seed ${ONE}`, () => {
@@ -21,10 +18,6 @@ describe("streams survive whatever happens to links", () => {
   test(`in ${SEEDS} seeds from ${FIRST}`, () => {
     expect(failuresOf(Array.from({ length: SEEDS }, (_, at) => FIRST + at))).toEqual([]);
   }, 600_000);
-
-  test("in seeds that once failed", () => {
-    expect(failuresOf(PINNED)).toEqual([]);
-  }, 120_000);
 
   test("and a seed is the same every time", () => {
     const first = runSeed({ seed: 7 });

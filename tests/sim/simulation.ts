@@ -88,9 +88,12 @@ class Simulation {
 
   #recover(): void {
     const { world } = this;
-    const transferMs = (RECOVERY_FACTOR * world.bytesToMove) / world.plan.path.bytesPerMs;
-    this.#until(world.clock.now + RECOVERY_MS + transferMs, () => world.openEnds === 0 && world.client.ready);
-    const left = world.unfinished.map((end) => `\n  ${end}`).join("");
+    const transferMs = (RECOVERY_FACTOR * world.applications.bytesToMove) / world.plan.path.bytesPerMs;
+    this.#until(
+      world.clock.now + RECOVERY_MS + transferMs,
+      () => world.applications.openEnds === 0 && world.client.ready,
+    );
+    const left = world.applications.unfinished.map((end) => `\n  ${end}`).join("");
     check(
       left === "",
       () => `not finished ${RECOVERY_MS / 1000} s and a transfer after the last fault:${left}`,

@@ -26,7 +26,6 @@ class Lane {
   #severed = false;
   #held: Parcel[] = [];
   #damage: Damage | undefined;
-  bytes = 0;
 
   constructor(clock: Clock, dice: Dice, path: Path, arrive: (parcel: Parcel) => void) {
     this.#clock = clock;
@@ -62,7 +61,6 @@ class Lane {
   #queue(parcel: Parcel): void {
     const { delayMs, jitterMs, bytesPerMs } = this.#path;
     const size = parcel.kind === "message" ? parcel.bytes.length + 8 : 4;
-    this.bytes += size;
     this.#freeAt = Math.max(this.#freeAt, this.#clock.now) + size / bytesPerMs;
     const arrival = this.#freeAt + delayMs + this.#dice.unit() * jitterMs;
     this.#lastArrival = Math.max(this.#lastArrival, arrival);
@@ -169,10 +167,6 @@ export class Wire {
 
   get alive(): boolean {
     return this.client.open || this.server.open;
-  }
-
-  get bytes(): number {
-    return this.#up.bytes + this.#down.bytes;
   }
 
   stall(which: "up" | "down" | "both"): void {

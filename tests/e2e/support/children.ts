@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { endMarked, MARK } from "./leftovers.ts";
@@ -7,6 +7,7 @@ import { SEARCH_PATH } from "./settings.ts";
 /** How long a program may take to end after SIGTERM. */
 const GRACE_MS = 8_000;
 const POLL_MS = 10;
+const INTERRUPTIONS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export interface Ran {
   readonly exitCode: number;
@@ -100,8 +101,9 @@ export class Children {
     this.#dir = dir;
     mkdirSync(join(dir, "logs"));
     mkdirSync(join(dir, "tmp"));
-    // A test runner that is interrupted runs no hooks, but this.
+    // A test runner that is interrupted runs no hooks, but these.
     process.on("exit", this.#kill);
+    for (const signal of INTERRUPTIONS) process.on(signal, this.#interrupted);
   }
 
   /** Starts a program that runs until it is stopped. */
@@ -160,9 +162,16 @@ export class Children {
   /** Ends everything. Returns the command lines of what had to be hunted down because nobody had stopped it. */
   async stopAll(): Promise<readonly string[]> {
     process.off("exit", this.#kill);
+    for (const signal of INTERRUPTIONS) process.off(signal, this.#interrupted);
     for (const child of this.#running.toReversed()) await child.stop();
     return await endMarked(this.#mark, this.#dir);
   }
+
+  readonly #interrupted = (): void => {
+    this.#kill();
+    rmSync(this.#dir, { recursive: true, force: true });
+    process.exit(1);
+  };
 
   readonly #kill = (): void => {
     for (const child of this.#running) if (child.running) child.signal("SIGKILL");
