@@ -30,8 +30,8 @@ export interface SimKeeperOptions {
   readonly connect: () => WireEnd | undefined;
   readonly onBlame: (error: ProtocolError) => void;
   readonly onFlushed: (driver: SimDriver) => void;
-  /** The server took a link that came over `carrier`. */
-  readonly onAccepted: (carrier: WireEnd) => void;
+  /** The server took a link for `slot` that came over `carrier`. */
+  readonly onAccepted: (slot: number, carrier: WireEnd) => void;
 }
 
 /** A link on its way: connecting until the bundle has come, then offered until Accept. */
@@ -186,7 +186,7 @@ class SlotKeeper {
     this.#current = { link: attempt.link, carrier: attempt.carrier };
     if (old !== undefined) this.#keeper.driver.lose(old.link, "replaced");
     this.#backoff.reset();
-    this.#options.onAccepted(attempt.carrier);
+    this.#options.onAccepted(this.#slot, attempt.carrier);
   }
 
   lost(link: Link): void {

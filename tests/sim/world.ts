@@ -35,9 +35,9 @@ export class World {
   readonly #options: WorldOptions;
   readonly #dice: Dice;
   readonly #identities: { readonly client: Identity; readonly server: Identity };
-  /** How often a server has lost tunnels: in all, as the client knows, and when each wire became a link. */
+  /** How often a server has lost tunnels: in all, as each slot has heard, and when each wire became a link. */
   #losses = 0;
-  #knownLosses = 0;
+  readonly #knownLosses = new Map<number, number>();
   readonly #lossesAt = new WeakMap<Wire, number>();
   /** The highest gen that a server process has taken for each slot. */
   readonly #gens = new Map<number, number>();
@@ -59,7 +59,9 @@ export class World {
     this.#identities = { client: generateIdentity(random), server: generateIdentity(random) };
     const onConnected = (end: WireEnd) => this.server.connected(end);
     this.network = new Network({ clock, dice: dice.fork(), path: plan.path, client, server, onConnected });
-    const losing = () => this.#losses !== this.#knownLosses;
+    const losing = () =>
+      this.#losses > 0 &&
+      [...Array(plan.slots).keys()].some((slot) => this.#knownLosses.get(slot) !== this.#losses);
     this.applications = new Applications({
       plan,
       dice: dice.fork(),
@@ -86,9 +88,7 @@ export class World {
       connect: () => this.#connect(),
       onBlame: (error) => this.#blame("client", error),
       onFlushed: (driver) => this.applications.audit("client", driver),
-      onAccepted: ({ wire }) => {
-        this.#knownLosses = this.#lossesAt.get(wire) ?? 0;
-      },
+      onAccepted: (slot, { wire }) => this.#knownLosses.set(slot, this.#lossesAt.get(wire) ?? 0),
     });
   }
 

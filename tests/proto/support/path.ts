@@ -37,6 +37,8 @@ export class PathSimulation {
 
   constructor(options: PathOptions) {
     this.#options = options;
+    // Hello and Accept: small packets that meet an empty path.
+    this.#put(200, true);
   }
 
   run(ms: number): void {
@@ -52,15 +54,21 @@ export class PathSimulation {
   }
 
   #send(): void {
-    const { rate, rttMs, hasData = () => true } = this.#options;
+    const { hasData = () => true } = this.#options;
+    if (this.flight.rttMs === undefined) return;
     while (hasData(this.now) && this.flight.freeBytes >= this.flight.packetBytes / 4) {
       const bytes = Math.min(this.flight.packetBytes, Math.max(this.flight.freeBytes, LIMITS.minPacketBytes));
-      const record = this.flight.sent(bytes, false, this.now);
-      const startAt = Math.max(this.now, this.#lineFreeAt);
-      this.#lineFreeAt = startAt + bytes / rate;
-      const arrivesAt = this.#lineFreeAt + rttMs / 2;
-      this.#onWay.push({ record, arrivesAt, queuedMs: startAt - this.now });
+      this.#put(bytes, false);
     }
+  }
+
+  #put(bytes: number, appLimited: boolean): void {
+    const { rate, rttMs } = this.#options;
+    const record = this.flight.sent(bytes, appLimited, this.now);
+    const startAt = Math.max(this.now, this.#lineFreeAt);
+    this.#lineFreeAt = startAt + bytes / rate;
+    const arrivesAt = this.#lineFreeAt + rttMs / 2;
+    this.#onWay.push({ record, arrivesAt, queuedMs: startAt - this.now });
   }
 
   #arrive(): void {
