@@ -137,6 +137,11 @@ function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: nu
   while (budget > 0 && !draft.body) {
     const stream = scheduler.next();
     if (stream === undefined) return;
+    if (!stream.hasUnsent) {
+      // A WindowUpdate has shown that the peer had it all from the link before.
+      scheduler.remove(stream);
+      continue;
+    }
     const allowed = Math.min(core.streams.allowance(stream), earlyAllowance(phase));
     if (allowed <= 0 && !stream.sending.finIsNext) {
       park(core, attached, stream);

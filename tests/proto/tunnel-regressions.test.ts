@@ -71,6 +71,28 @@ describe("a link that replaces one which still works", () => {
     expect(pair.server.stats().peerPoolUsed).toBe(0);
   });
 
+  test("drops what waits to be sent again once the application is known to have it", () => {
+    const { pair, stream, old } = streaming();
+    const warmUp = bytes(LIMITS.initialWindowBytes / 2);
+    for (let round = 0; round < 4; round++) {
+      pair.server.write(stream, warmUp, pair.now);
+      pair.run();
+      pair.client.consumed(stream, warmUp.length, pair.now);
+      pair.run();
+    }
+    const fresh = pair.offer();
+    pair.server.write(stream, bytes(LIMITS.initialWindowBytes), pair.now);
+    pair.flush();
+    pair.deliverDown(old);
+    // What went out at once on the old link does not on the fresh one, which has yet to learn what the path carries.
+    replace(pair, old, fresh);
+    pair.client.consumed(stream, LIMITS.initialWindowBytes, pair.now);
+    pair.flush();
+    pair.deliverUp(fresh);
+    pair.run();
+    expect(pair.server.stats()).toMatchObject({ heldBytes: 0, peerPoolUsed: 0 });
+  });
+
   test("keeps a stream that was opened on the old one after the offer", () => {
     const { pair, old } = streaming();
     const fresh = pair.offer();
