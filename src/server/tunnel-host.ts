@@ -86,9 +86,11 @@ export class TunnelHost {
     result: AcceptResult,
     rest: readonly Frame[],
   ): void {
-    for (const older of [...this.#links]) if (older.slot === link.slot) this.#replace(older);
+    const older = [...this.#links].filter(({ slot }) => slot === link.slot);
     this.#gens.set(link.slot, link.gen);
+    // Before the older one goes: the tunnel is never without a link, so its expiry must not begin.
     this.#links.add(link);
+    for (const one of older) this.#replace(one);
     this.driver.attach(link, carrier, (tunnel, now) => {
       tunnel.accept(link, hello, result, rest, now);
       tunnel.sendGateKey(this.#gateKey());
