@@ -4,7 +4,7 @@ import { LIMITS } from "./limits.ts";
 export interface FlightRecord {
   readonly bytes: number;
   readonly sentAt: number;
-  /** Bytes delivered, and when, as known at sending time. */
+  /** Bytes delivered, and when by our clock, the peer's delay taken off, as known at sending time. */
   readonly delivered: number;
   readonly deliveredAt: number;
   /** When the first packet of this flight was sent: the sending side's clock of the sample. */
@@ -17,10 +17,19 @@ export interface FlightRecord {
 const STARTUP_GROWTH = 1.25;
 const STARTUP_ROUNDS = 3;
 const STARTUP_GAIN = 2;
+/** So many round trips in a row that are this much above the shortest have found a queue: the path is full. */
+const STARTUP_DELAYED = 8;
+const STARTUP_DELAY_MS = 2 * LIMITS.queueDelayMs;
 /** Rate samples older than one to two of these are forgotten; long enough to span a pause of the application. */
 const RATE_WINDOW_MS = 1_000;
 /** The shortest round trip is measured anew after this, in case the path has changed. */
 const RTT_WINDOW_MS = 10_000;
+/** While it is measured, this share of what the path itself holds is in flight, so that no queue of ours is in it. */
+const PROBE_SHARE = 0.75;
+/** A longer share than this stays in flight, so that a long path need not be filled anew. */
+const PROBE_LONG_BYTES = 512 * 1024;
+/** … in at least so many packets, for a packet's own length counts as round trip. */
+const PROBE_PACKETS = 4;
 /** Shorter sampling intervals say more about the clock and the scheduler than about the path. */
 const MIN_INTERVAL_MS = 0.5;
 
@@ -44,6 +53,10 @@ export class Flight {
   #startupRate = 0;
   #startupStalls = 0;
   #roundEnd = 0;
+  #delayed = 0;
+  #probe: RttProbe | undefined;
+  /** After a probe: grows with every acknowledgement, so that the path is not filled again by one burst. */
+  #rampBytes = Number.POSITIVE_INFINITY;
 
   get inFlightBytes(): number {
     return this.#inFlight;
@@ -62,6 +75,10 @@ export class Flight {
   /** Bytes that may be in flight. */
   get limitBytes(): number {
     if (this.rate === 0) return LIMITS.initialFlightBytes;
+    return Math.min(this.#probe?.limitBytes ?? this.#rampBytes, this.#fullFlightBytes);
+  }
+
+  get #fullFlightBytes(): number {
     const gain = this.#startup ? STARTUP_GAIN : 1;
     const bytes = gain * this.rate * ((this.#rttMinMs ?? 0) + LIMITS.queueDelayMs);
     const floor = this.#startup ? LIMITS.initialFlightBytes : LIMITS.minFlightBytes;
@@ -75,6 +92,11 @@ export class Flight {
   /** Largest packet that still lets another stream have its turn within 5 ms. */
   get packetBytes(): number {
     if (this.rate === 0) return LIMITS.minBodyBytes * 4;
+    if (this.#probe !== undefined) return Math.floor(this.#probe.limitBytes / PROBE_PACKETS);
+    return this.#fullPacketBytes;
+  }
+
+  get #fullPacketBytes(): number {
     const bytes = this.rate * LIMITS.packetTimeMs;
     return Math.min(Math.max(Math.floor(bytes), LIMITS.minPacketBytes), LIMITS.maxChunkBytes);
   }
@@ -99,21 +121,53 @@ export class Flight {
   acked(bytes: number, newest: FlightRecord, delayMs: number, now: number): void {
     this.#inFlight -= bytes;
     this.#delivered += bytes;
-    this.#deliveredAt = now;
-    this.#sampleRtt(Math.max(now - newest.sentAt - delayMs, 0), now);
-    const ackInterval = now - newest.deliveredAt - delayMs;
-    const interval = Math.max(ackInterval, newest.sentAt - newest.firstSentAt, MIN_INTERVAL_MS);
+    this.#rampBytes += bytes;
+    const arrivedAt = now - delayMs;
+    this.#sampleRtt(Math.max(now - newest.sentAt - delayMs, 0), newest.sentAt, now);
+    const interval = Math.max(
+      arrivedAt - newest.deliveredAt,
+      newest.sentAt - newest.firstSentAt,
+      MIN_INTERVAL_MS,
+    );
     this.#firstSentAt = newest.sentAt;
+    this.#deliveredAt = arrivedAt;
     this.#sampleRate((this.#delivered - newest.delivered) / interval, newest.appLimited, now);
     if (newest.delivered >= this.#roundEnd) this.#endRound(newest.appLimited);
   }
 
-  #sampleRtt(rttMs: number, now: number): void {
+  #sampleRtt(rttMs: number, sentAt: number, now: number): void {
     this.#smoothedRttMs =
       this.#smoothedRttMs === undefined ? rttMs : this.#smoothedRttMs + (rttMs - this.#smoothedRttMs) / 8;
-    if (this.#rttMinMs === undefined || rttMs <= this.#rttMinMs || now - this.#rttMinAt > RTT_WINDOW_MS) {
-      this.#rttMinMs = rttMs;
-      this.#rttMinAt = now;
+    this.#delayed = rttMs > (this.#rttMinMs ?? rttMs) + STARTUP_DELAY_MS ? this.#delayed + 1 : 0;
+    if (this.#delayed >= STARTUP_DELAYED) this.#startup = false;
+    if (this.#rttMinMs === undefined || rttMs <= this.#rttMinMs) this.#foundRtt(rttMs, now);
+    else if (this.#probe !== undefined) this.#probed(this.#probe, rttMs, sentAt, now);
+    else if (now - this.#rttMinAt > RTT_WINDOW_MS) this.#probe = this.#startProbe(this.#rttMinMs);
+  }
+
+  #foundRtt(rttMs: number, now: number): void {
+    this.#rttMinMs = rttMs;
+    this.#rttMinAt = now;
+    if (this.#probe !== undefined) this.#rampBytes = this.#probe.limitBytes;
+    this.#probe = undefined;
+  }
+
+  // Less than the path holds by the old measure. Where that is short, acknowledgements of several packets at once would
+  // let out bursts that queue behind themselves: there it is the least that keeps packets going.
+  #startProbe(rttMinMs: number): RttProbe {
+    const share = Math.floor(PROBE_SHARE * this.rate * rttMinMs);
+    const least = Math.max(LIMITS.minFlightBytes, this.#fullPacketBytes);
+    const limitBytes = share < PROBE_LONG_BYTES ? least : Math.min(share, LIMITS.maxFlightBytes);
+    return { limitBytes, drainedAt: undefined, bestMs: Number.POSITIVE_INFINITY };
+  }
+
+  // Packets sent after the flight has drained meet no queue of ours: the best of the round trips of two rounds counts.
+  #probed(probe: RttProbe, rttMs: number, sentAt: number, now: number): void {
+    if (probe.drainedAt === undefined) {
+      if (this.#inFlight <= probe.limitBytes) probe.drainedAt = now;
+    } else if (sentAt >= probe.drainedAt) {
+      probe.bestMs = Math.min(probe.bestMs, rttMs);
+      if (sentAt >= probe.drainedAt + probe.bestMs) this.#foundRtt(probe.bestMs, now);
     }
   }
 
@@ -138,4 +192,14 @@ export class Flight {
       this.#startup = false;
     }
   }
+}
+
+/** A measurement of the shortest round trip under way. */
+interface RttProbe {
+  /** What may be in flight meanwhile. */
+  readonly limitBytes: number;
+  /** When no more than that was left in flight. */
+  drainedAt: number | undefined;
+  /** Shortest round trip since. */
+  bestMs: number;
 }

@@ -35,6 +35,11 @@ export const LIMITS = {
 
   /** Streams of one tunnel at once: a page takes 300, a scanner of hosts some thousands. */
   maxStreams: 16_384,
+  /**
+   * Streams that a server has at most, and so entries of a resume list: those that run, which the client may have
+   * forgotten while applications here still read, and as many that it was refused and has not acknowledged.
+   */
+  maxEntries: 32_768,
   /** Ids above the contiguous ones that a server remembers as seen; larger gaps are no order of ours. */
   maxSeenGap: 32_768,
   /** Stream bytes a client may send before Accept. */
@@ -78,6 +83,7 @@ export const LIMITS = {
 
 assert(LIMITS.minBodyBytes < LIMITS.maxFramesBytes, "an inline chunk fits into a lead");
 assert(LIMITS.minPacketBytes < LIMITS.minBodyBytes, "the smallest packet is a lead");
+assert(LIMITS.maxEntries >= 2 * LIMITS.maxStreams, "a client within its limit cannot overrun a server's");
 assert(LIMITS.exemptBytes < LIMITS.initialWindowBytes, "a stream's credit covers its exemption");
 assert(LIMITS.maxWindowBytes * 2 <= LIMITS.poolBytes, "one stream cannot take more than half of the pool");
 assert(

@@ -72,9 +72,11 @@ export class ReceivingHalf {
     const endUnit = firstUnit + bytes.length;
     if (firstUnit > this.#next)
       throw new ProtocolError("unitGap", `unit ${firstUnit}, expected ${this.#next}`);
-    if (this.#finUnit !== undefined && (endUnit > this.#finUnit || (fin && endUnit !== this.#finUnit))) {
-      throw new ProtocolError("dataAfterFin");
-    }
+    // The first FIN stands behind everything that has arrived; whatever comes later repeats it.
+    const finUnit = this.#finUnit;
+    const contradicted =
+      finUnit === undefined ? fin && endUnit < this.#next : endUnit > finUnit || (fin && endUnit !== finUnit);
+    if (contradicted) throw new ProtocolError("dataAfterFin");
     if (endUnit - 1 > this.#limit)
       throw new ProtocolError("streamCredit", `${endUnit - 1} of ${this.#limit} bytes`);
     const last = fin ? endUnit + 1 : endUnit;

@@ -1,7 +1,12 @@
 import { LIMITS } from "./limits.ts";
 import type { Stream } from "./stream.ts";
 
-/** A stream counts as small until it has sent this much in one go: a page's script, a burst of keystrokes. */
+/** Where a stream waits: it has sent next to nothing in one go, a little, or much. */
+export type Level = "first" | "fresh" | "bulk";
+
+/** What a stream sends ahead of all others: a keystroke, a request, the head of a page. */
+const FIRST_BYTES = 2 * 1024;
+/** A stream counts as small until it has sent this much in one go: a page's script, an image. */
 const FRESH_BYTES = 64 * 1024;
 /** A stream that filled its share within this time is no new one when it comes back. */
 const BULK_MEMORY_MS = 100;
@@ -9,67 +14,88 @@ const BULK_MEMORY_MS = 100;
 const QUANTUM_BYTES = LIMITS.maxChunkBytes;
 
 /**
- * Whose bytes go next on a link: new and small streams first, for up to half of what is sent, then the bulk streams in
- * deficit round robin (Shreedhar and Varghese 1996), so that equal downloads share equally and a keystroke does not
- * wait behind them.
+ * Whose bytes go next on a link. New and small streams go first, those that have sent least before the others (a
+ * multi-level feedback queue), for up to half of what is sent; then the bulk streams in deficit round robin (Shreedhar
+ * and Varghese 1996). So equal downloads share equally, and a keystroke waits neither behind them nor behind a page.
  */
 export class Scheduler {
+  readonly #first: Stream[] = [];
   readonly #fresh: Stream[] = [];
   readonly #bulk: Stream[] = [];
-  /** Bytes of fresh streams sent above those of bulk ones, while both wait. */
+  /** Bytes of small streams sent above those of bulk ones, while both wait. */
   #freshLead = 0;
 
   get idle(): boolean {
-    return this.#fresh.length === 0 && this.#bulk.length === 0;
+    return !this.#hasSmall && this.#bulk.length === 0;
   }
 
-  get hasFresh(): boolean {
-    return this.#fresh.length > 0;
+  get #hasSmall(): boolean {
+    return this.#first.length > 0 || this.#fresh.length > 0;
   }
 
   /** `stream` has something to send. */
   add(stream: Stream, now: number): void {
     if (stream.queue !== "none") return;
-    if (now - stream.lastBulkAt < BULK_MEMORY_MS) this.#addBulk(stream);
-    else {
-      stream.queue = "fresh";
-      stream.deficit = FRESH_BYTES;
-      this.#fresh.push(stream);
-    }
+    if (now - stream.lastBulkAt < BULK_MEMORY_MS) return this.#addBulk(stream);
+    stream.deficit = FRESH_BYTES;
+    this.#push(stream, "first");
   }
 
-  /** The stream whose turn it is, still queued. */
-  next(): Stream | undefined {
-    const freshFirst = this.#bulk.length === 0 || this.#freshLead <= 0;
-    return freshFirst ? (this.#fresh[0] ?? this.#bulk[0]) : (this.#bulk[0] ?? this.#fresh[0]);
+  /** The stream whose turn it is, still queued; of those that have come down to `lowest` at most. */
+  next(lowest: Level = "bulk"): Stream | undefined {
+    if (lowest === "first") return this.#first[0];
+    const small = this.#first[0] ?? this.#fresh[0];
+    if (lowest === "fresh") return small;
+    const smallFirst = this.#freshLead <= 0;
+    return smallFirst ? (small ?? this.#bulk[0]) : (this.#bulk[0] ?? small);
+  }
+
+  /** Bytes that `stream` may send before another has its turn, where others have sent as little as it has. */
+  shareOf(stream: Stream): number {
+    if (stream.queue !== "first" || this.#first.length === 1) return Number.POSITIVE_INFINITY;
+    return stream.deficit - (FRESH_BYTES - FIRST_BYTES);
   }
 
   /** `stream`, as given by `next`, has sent `bytes`. */
   charge(stream: Stream, bytes: number, now: number): void {
-    this.#balance(stream.queue === "fresh" ? bytes : -bytes);
+    this.#balance(stream.queue === "bulk" ? -bytes : bytes);
     stream.deficit -= bytes;
-    if (stream.deficit > 0) return;
-    this.remove(stream);
-    stream.lastBulkAt = now;
-    this.#addBulk(stream);
+    if (stream.deficit <= 0) {
+      this.remove(stream);
+      stream.lastBulkAt = now;
+      this.#addBulk(stream);
+    } else if (stream.queue === "first" && stream.deficit <= FRESH_BYTES - FIRST_BYTES) {
+      this.remove(stream);
+      this.#push(stream, "fresh");
+    }
   }
 
   /** `stream` has nothing to send, or may not. */
   remove(stream: Stream): void {
-    const list = stream.queue === "fresh" ? this.#fresh : this.#bulk;
+    if (stream.queue === "none") return;
+    const list = this.#list(stream.queue);
     const index = list.indexOf(stream);
     if (index >= 0) list.splice(index, 1);
     stream.queue = "none";
   }
 
   #addBulk(stream: Stream): void {
-    stream.queue = "bulk";
     stream.deficit = Math.min(stream.deficit, 0) + QUANTUM_BYTES;
-    this.#bulk.push(stream);
+    this.#push(stream, "bulk");
   }
 
-  #balance(freshBytes: number): void {
-    const contended = this.#fresh.length > 0 && this.#bulk.length > 0;
-    this.#freshLead = contended ? this.#freshLead + freshBytes : 0;
+  #push(stream: Stream, level: Level): void {
+    stream.queue = level;
+    this.#list(level).push(stream);
+  }
+
+  #list(level: Level): Stream[] {
+    if (level === "first") return this.#first;
+    return level === "fresh" ? this.#fresh : this.#bulk;
+  }
+
+  #balance(smallBytes: number): void {
+    const contended = this.#hasSmall && this.#bulk.length > 0;
+    this.#freshLead = contended ? this.#freshLead + smallBytes : 0;
   }
 }

@@ -69,10 +69,15 @@ export class StreamTable {
     return this.#insert(this.#nextId++);
   }
 
-  /** Server: the client opened `id`. Undefined where the id was used before. */
+  /** Server: more streams are here than may run at once: new ones are to be refused, each by itself. */
+  get overloaded(): boolean {
+    return this.#streams.size > LIMITS.maxStreams;
+  }
+
+  /** Server: the client opened `id`. Undefined where the id was used before. @throws ProtocolError tooManyStreams */
   accept(id: number): Stream | undefined {
     if (this.#seen.has(id)) return undefined;
-    if (this.#streams.size >= LIMITS.maxStreams) throw new ProtocolError("tooManyStreams");
+    if (this.#streams.size >= LIMITS.maxEntries) throw new ProtocolError("tooManyStreams");
     this.#seen.add(id);
     return this.#insert(id);
   }

@@ -1,5 +1,6 @@
 import type { ResetCode } from "./frames.ts";
 import { ReceivingHalf } from "./receiving-half.ts";
+import type { Level } from "./scheduler.ts";
 import { SendingHalf } from "./sending-half.ts";
 
 /**
@@ -26,7 +27,7 @@ export class Stream {
   /** What of its received bytes counts against our pool, as last settled. */
   ourPoolShare = 0;
   /** Scheduling: which list it waits in, bytes it may still send there, and when it last filled a whole share. */
-  queue: "none" | "fresh" | "bulk" = "none";
+  queue: "none" | Level = "none";
   deficit = 0;
   lastBulkAt = Number.NEGATIVE_INFINITY;
 

@@ -49,7 +49,7 @@ export function accept(
   now: number,
 ): AttachedLink {
   detach(core, link.slot);
-  if (hello.entries > LIMITS.maxStreams) throw new ProtocolError("tooManyStreams", "resume entries");
+  if (hello.entries > LIMITS.maxEntries) throw new ProtocolError("tooManyStreams", "resume entries");
   const result = settledResult(core, link.slot, asked);
   core.streams.startAt(hello.base);
   core.streams.peerPoolBytes = hello.poolBytes;
@@ -86,7 +86,7 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   const { slot } = attached.link;
   const { phase } = attached;
   if (phase.kind !== "hello") throw new ProtocolError("unexpectedFrame", "a second Accept");
-  if (frame.entries > LIMITS.maxStreams) throw new ProtocolError("tooManyStreams");
+  if (frame.entries > LIMITS.maxEntries) throw new ProtocolError("tooManyStreams");
   if (frame.result !== "resumed" && frame.entries > 0)
     throw new ProtocolError("malformed", "entries of a new tunnel");
   core.pending.delete(slot);

@@ -1,5 +1,6 @@
 import { assert } from "./assert.ts";
 import type { AttachedLink } from "./attached-link.ts";
+import type { DialResult } from "./destination.ts";
 import { EventQueue } from "./events.ts";
 import type { ResetCode, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
@@ -113,6 +114,14 @@ export class TunnelCore {
     if (attached === undefined || attached.phase.kind === "listing" || stream.sending.head === undefined)
       return;
     if (!attached.heads.includes(stream)) attached.heads.push(stream);
+  }
+
+  /** Server: answers an open stream's ProxyConnect. Of one that is refused only the answer is kept. */
+  respond(stream: Stream, result: DialResult, now: number): void {
+    stream.sending.open({ type: "proxyResponse", stream: stream.id, result });
+    if (result !== "connected") stream.phase = { kind: "refused" };
+    this.streams.settle(stream, () => {});
+    this.wake(stream, now);
   }
 
   /** The application or the peer ended the stream for good: nothing of it is kept. */

@@ -54,6 +54,7 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
       if (stream === undefined) return;
       stream.home = attached.link.slot;
       stream.receiving.head();
+      if (core.streams.overloaded) return core.respond(stream, "overloaded", now);
       core.events.push({ kind: "connect", stream: stream.id, destination: frame.destination });
       return;
     }

@@ -1,8 +1,10 @@
 import type { AttachedLink } from "./attached-link.ts";
+import type { Flight } from "./flight.ts";
 import { frameLength } from "./frame-codec.ts";
 import type { Frame } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { SealedPacket, SentUnits } from "./link.ts";
+import type { Level } from "./scheduler.ts";
 import type { Stream } from "./stream.ts";
 import type { TunnelCore } from "./tunnel-core.ts";
 
@@ -10,6 +12,9 @@ import type { TunnelCore } from "./tunnel-core.ts";
 const DATA_HEADER_BYTES = 24;
 /** Control frames fill at most this much of a lead, so that data always finds room beside them. */
 const CONTROL_BYTES = LIMITS.maxFramesBytes - LIMITS.minBodyBytes - DATA_HEADER_BYTES;
+/** How far beyond the flight's limit streams may go that have sent less than 64 KiB, and those that hardly sent any. */
+const FRESH_FLIGHT = 1.5;
+const FIRST_FLIGHT = 2;
 /** Smaller pieces than this are not worth cutting a chunk for; they go with the next packet. */
 const MIN_PIECE_BYTES = 1_024;
 
@@ -37,10 +42,10 @@ export function nextPacket(core: TunnelCore, attached: AttachedLink, now: number
   const { link } = attached;
   if (link.liveness.takePing(now)) attached.frames.push({ type: "ping", nonce: 0 });
   const draft = new Draft();
-  const data = mayCarryData(attached);
-  if (!data && !attached.hasUrgent && !link.ackDue(now)) return undefined;
+  if (sendableLevel(attached) === undefined && !attached.hasUrgent && !link.ackDue(now)) return undefined;
   addControl(core, attached, draft, now);
-  if (attached.frames.length === 0 && mayCarryData(attached)) addData(core, attached, draft, now);
+  const level = attached.frames.length === 0 ? sendableLevel(attached) : undefined;
+  if (level !== undefined) addData(core, attached, draft, level, now);
   if (draft.frames.length === 0) return undefined;
   const appLimited = attached.scheduler.idle;
   const extraPadding = attached.helloPadding;
@@ -48,13 +53,24 @@ export function nextPacket(core: TunnelCore, attached: AttachedLink, now: number
   return link.seal(draft.frames, { body: draft.body, units: draft.units, appLimited, extraPadding }, now);
 }
 
-function mayCarryData({ link, scheduler, phase }: AttachedLink): boolean {
-  if (scheduler.idle || phase.kind === "listing") return false;
-  return scheduler.hasFresh || link.flight.inFlightBytes === 0 || hasFlightRoom(link.flight);
+/**
+ * Down to which level streams may send now: all of them while the flight has room, and beyond it only those that have
+ * just begun. They must not wait for acknowledgements behind a bulk transfer, nor fill the path themselves.
+ */
+function sendableLevel({ link, scheduler, phase }: AttachedLink): Level | undefined {
+  if (phase.kind === "listing") return undefined;
+  const level = flightLevel(link.flight);
+  return level === undefined || scheduler.next(level) === undefined ? undefined : level;
+}
+
+function flightLevel(flight: Flight): Level | undefined {
+  if (flight.inFlightBytes === 0 || hasFlightRoom(flight)) return "bulk";
+  if (flight.inFlightBytes < flight.limitBytes * FRESH_FLIGHT) return "fresh";
+  return flight.inFlightBytes < flight.limitBytes * FIRST_FLIGHT ? "first" : undefined;
 }
 
 // Waiting for a quarter of a packet keeps packets large where the flight is full and acknowledgements trickle in.
-function hasFlightRoom(flight: { freeBytes: number; packetBytes: number }): boolean {
+function hasFlightRoom(flight: Flight): boolean {
   return flight.freeBytes >= flight.packetBytes / 4;
 }
 
@@ -127,15 +143,15 @@ function addHeads(core: TunnelCore, attached: AttachedLink, draft: Draft, now: n
   }
 }
 
-function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
+function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, level: Level, now: number): void {
   const { scheduler, link, phase } = attached;
-  // Small streams go even when the flight is full, but not in crumbs: many of them would cost a packet per kilobyte.
-  const floor = scheduler.hasFresh ? LIMITS.minBodyBytes : LIMITS.minPacketBytes;
+  // Beyond the flight streams do not go in crumbs: many of them would cost a packet per kilobyte.
+  const floor = level === "bulk" ? LIMITS.minPacketBytes : LIMITS.minBodyBytes;
   let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, floor));
   // Packet 0 travels behind the handshake message and has no body.
   if (draft.frames[0]?.type === "hello") budget = Math.min(budget, LIMITS.minBodyBytes - 1);
   while (budget > 0 && !draft.body) {
-    const stream = scheduler.next();
+    const stream = scheduler.next(level);
     if (stream === undefined) return;
     if (!stream.hasUnsent) {
       // A WindowUpdate has shown that the peer had it all from the link before.
@@ -147,7 +163,8 @@ function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, now: nu
       park(core, attached, stream);
       continue;
     }
-    const sent = addStreamData(core, draft, stream, Math.min(budget, Math.max(allowed, 0)));
+    const most = Math.min(budget, Math.max(allowed, 0), scheduler.shareOf(stream));
+    const sent = addStreamData(core, draft, stream, most);
     if (sent === undefined) return;
     if (phase.kind === "hello") phase.earlyBytes += sent;
     budget -= sent + DATA_HEADER_BYTES;
@@ -172,12 +189,11 @@ function addStreamData(core: TunnelCore, draft: Draft, stream: Stream, max: numb
   const firstUnit = sending.nextUnit;
   const want = Math.min(max, sending.unsentBytes);
   let bytes = want > 0 ? sending.peek(want) : new Uint8Array(0);
-  draft.body = bytes.length >= LIMITS.minBodyBytes;
-  if (!draft.body) {
-    const room = LIMITS.maxFramesBytes - DATA_HEADER_BYTES - draft.length;
-    if (room < Math.min(bytes.length, MIN_PIECE_BYTES) || room < 0) return undefined;
-    bytes = bytes.subarray(0, room);
-  }
+  const body = bytes.length >= LIMITS.minBodyBytes;
+  const room = LIMITS.maxFramesBytes - DATA_HEADER_BYTES - draft.length;
+  if (room < (body ? 0 : Math.min(bytes.length, MIN_PIECE_BYTES))) return undefined;
+  if (!body) bytes = bytes.subarray(0, room);
+  draft.body = body;
   core.streams.settle(stream, () => sending.bytesSent(bytes.length));
   const fin = sending.finIsNext;
   if (fin) sending.finSent();

@@ -74,7 +74,7 @@ export class Tunnel {
 
   #receiveFrames(attached: AttachedLink, frames: readonly Frame[], now: number): void {
     for (const frame of frames) {
-      if (attached.frames.length > LIMITS.maxControlFrames)
+      if (attached.frames.length + attached.resetAcks.size > LIMITS.maxControlFrames)
         throw new ProtocolError("tooLarge", "control frames to answer");
       receiveFrame(this.#core, attached, frame, now);
     }
@@ -104,11 +104,7 @@ export class Tunnel {
   /** Server: answers a `connect` event. After a failure the stream takes no bytes. */
   respond(id: number, result: DialResult, now: number): void {
     const stream = this.#core.streams.get(id);
-    if (stream?.phase.kind !== "open") return;
-    stream.sending.open({ type: "proxyResponse", stream: id, result });
-    if (result !== "connected") stream.phase = { kind: "refused" };
-    this.#core.streams.settle(stream, () => {});
-    this.#core.wake(stream, now);
+    if (stream?.phase.kind === "open") this.#core.respond(stream, result, now);
   }
 
   /** Queues bytes, which the tunnel keeps: do not change them. False: pause until the `writable` event. */
