@@ -1,6 +1,7 @@
 import { runCommand } from "citty";
 import { ExitCode, UsageError } from "../runtime/errors.ts";
 import { COMMANDS, isCommandName } from "./commands.ts";
+import { applyEngineSettings } from "./engine-settings.ts";
 import { reportFailure } from "./failure.ts";
 import { renderHelp, renderRootHelp } from "./help.ts";
 import { printResult } from "./output.ts";
@@ -24,8 +25,10 @@ async function dispatch(rawArgs: readonly string[]): Promise<number> {
   const [name, ...rest] = rawArgs;
   if (name === undefined) throw new UsageError("no command given", "rvpn --help lists the commands");
   if (!isCommandName(name)) return await withoutCommand(name, rest);
+  const help = asksForHelp(rest);
+  if (!help && COMMANDS[name].movesBytes) applyEngineSettings(rawArgs);
   const { default: command } = await COMMANDS[name].load();
-  if (asksForHelp(rest)) {
+  if (help) {
     await printResult(renderHelp(name, COMMANDS[name].summary, command));
     return ExitCode.ok;
   }

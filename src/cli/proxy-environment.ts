@@ -1,5 +1,6 @@
 import type { ProxyCredentials } from "../client/proxy/negotiation.ts";
 import { CREDENTIALS_VARIABLE } from "./credentials.ts";
+import { withoutEngineSettings } from "./engine-settings.ts";
 import { formatHostPort } from "./host-port.ts";
 import type { Environment } from "./strict-args.ts";
 
@@ -18,7 +19,9 @@ export function proxyEnvironment(
     HTTP_PROXY: `http://${authority}`,
     HTTPS_PROXY: `http://${authority}`,
   };
-  const kept = Object.entries(env).filter(([name]) => name !== "RVPN_LINK" && name !== CREDENTIALS_VARIABLE);
+  const kept = Object.entries(withoutEngineSettings(env)).filter(
+    ([name]) => name !== "RVPN_LINK" && name !== CREDENTIALS_VARIABLE,
+  );
   const added = Object.entries(variables).flatMap(([name, url]) => [
     [name, url],
     [name.toLowerCase(), url],

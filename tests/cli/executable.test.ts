@@ -48,6 +48,20 @@ describe("the executable", () => {
     expect(run(["client"], { cwd: trap }).stderr).toStartWith("rvpn: --proxy is missing\n");
   });
 
+  test("sets up Bun for moving bytes, but for what the operator has set", async () => {
+    const settings = { MIMALLOC_PURGE_DELAY: "7", RVPN_STATE: freshDir() };
+    const child = Bun.spawn([executable, "client", "--proxy", "0"], {
+      env: environment({ env: { ...settings, RVPN_LINK: inviteLink("ws://127.0.0.1:9/") } }),
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    while (run(["status"], { env: settings }).exitCode !== 0);
+    const variables = (await Bun.file(`/proc/${child.pid}/environ`).text()).split("\0");
+    child.kill();
+    expect(variables).toContain("MIMALLOC_PURGE_DELAY=7");
+    expect(variables).toContain("BUN_JSC_useFTLJIT=0");
+    expect(await child.exited).toBe(0);
+  });
+
   test("hides a link that was given as an argument by executing itself again", async () => {
     const link = inviteLink("ws://127.0.0.1:9/");
     const env = { RVPN_STATE: freshDir() };

@@ -33,6 +33,13 @@ describe("the command", () => {
     expect(stdout).not.toContain("RVPN_PROXY_AUTH");
   });
 
+  test("has none of the settings that are only for our own engine", async () => {
+    const surroundings = withFake("up", { MIMALLOC_PURGE_DELAY: "1000", BUN_JSC_useFTLJIT: "1" });
+    const { stdout } = await rvpn(["run", "--", "env"], surroundings);
+    expect(stdout).not.toContain("MIMALLOC");
+    expect(stdout).toContain("BUN_JSC_useFTLJIT=1\n");
+  });
+
   test("has our standard input, output and error output", async () => {
     const result = await rvpn(["run", "--", "sh", "-c", "cat; echo oops >&2"], {
       ...withFake("up"),

@@ -1,0 +1,27 @@
+import { executeAgain } from "./self.ts";
+import type { Environment } from "./strict-args.ts";
+
+/** What Bun's parts read from the environment before any code of ours runs (measured in bench/NOTES.md). */
+const SETTINGS: Readonly<Record<string, string>> = {
+  // The allocator gives freed memory back within 10 ms, and a relay asks for it again at once: the page faults of that
+  // are a sixth of a bulk transfer's CPU time. After a second it still goes back.
+  MIMALLOC_PURGE_DELAY: "1000",
+  // The third compiler costs a tenth of the first gigabyte, and its code gains nothing where the kernel and the ciphers
+  // do the work: not after 5,000 connections either.
+  BUN_JSC_useFTLJIT: "0",
+};
+
+/**
+ * For commands that move bytes: becomes the same program with the settings in its environment. What the operator has
+ * set stays.
+ */
+export function applyEngineSettings(rawArgs: readonly string[]): void {
+  if (!Bun.isStandaloneExecutable || process.execve === undefined) return;
+  const missing = Object.entries(SETTINGS).filter(([name]) => process.env[name] === undefined);
+  if (missing.length > 0) executeAgain(rawArgs, { ...process.env, ...Object.fromEntries(missing) });
+}
+
+/** `env` without the settings: for programs of others. */
+export function withoutEngineSettings(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => SETTINGS[name] !== value));
+}
