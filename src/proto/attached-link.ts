@@ -48,6 +48,8 @@ export class AttachedLink {
   /** Set for the packet that carries Hello: extra bytes of padding. */
   helloPadding = 0;
   suspected = false;
+  /** Client: when to ask for a replacement, in ms; once it was asked for, never again. */
+  renewAt = Number.POSITIVE_INFINITY;
 
   constructor(link: Link, phase: AttachPhase) {
     this.link = link;

@@ -24,6 +24,8 @@ export type TunnelEvent =
   | { readonly kind: "gateKey"; readonly key: Uint8Array }
   /** The peer wants this link replaced soon. */
   | { readonly kind: "goAway"; readonly slot: number }
+  /** Client: the link of this slot has served for long enough: dial another beside it. Told once. */
+  | { readonly kind: "aged"; readonly slot: number }
   /** The link of this slot has been silent for too long: dial another beside it. */
   | { readonly kind: "suspect"; readonly slot: number }
   /** The link of this slot is given up: close its carrier. */

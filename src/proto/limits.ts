@@ -74,6 +74,10 @@ export const LIMITS = {
   urgentPingDeadlineMs: 3_000,
   /** A link younger than this is not checked again when a stream opens. */
   quietLinkMs: 1_000,
+  /** Links of one tunnel at once: more than the flows that a path drops apart, and each costs a handshake and a flight. */
+  maxLinks: 8,
+  /** A link is replaced at this age, ± 20 %, so that no key of its handshake serves for longer. */
+  linkAgeMs: 12 * 3_600_000,
   /** From upgrade to packet 0; a peer that needs longer is not one. */
   handshakeDeadlineMs: 5_000,
 
@@ -91,6 +95,7 @@ assert(
   "a resumed reader comes before the queue is empty",
 );
 assert(LIMITS.ackDelayMs < LIMITS.queueDelayMs, "acknowledgements come back within the queue they allow");
+assert(LIMITS.maxLinks <= 256, "a slot is one byte");
 assert(LIMITS.minFlightBytes >= LIMITS.minBodyBytes, "the smallest flight holds a packet");
 
 /**

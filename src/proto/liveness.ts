@@ -36,11 +36,22 @@ export class Liveness {
     this.#expect(LIMITS.urgentPingDeadlineMs, now);
   }
 
-  /** A stream opens or the clock jumped: ask at once unless the link has just shown life. */
+  /** A stream opens: ask at once unless the link has just shown life. */
   check(now: number): void {
-    if (now - this.#heardAt < LIMITS.quietLinkMs) return;
+    if (now - this.#heardAt >= LIMITS.quietLinkMs) this.probe(now);
+  }
+
+  /** The network has changed: ask at once, whatever was heard before. */
+  probe(now: number): void {
     this.#pingWanted ||= this.#waitingSince === undefined;
     this.expectSoon(now);
+  }
+
+  /** This process or its machine has slept: its own silence says nothing of the peer, so every wait begins anew. */
+  woke(now: number): void {
+    this.#waitingSince = undefined;
+    this.#suspectAt = Number.POSITIVE_INFINITY;
+    this.probe(now);
   }
 
   /** True once for each ping that should be sent now. */

@@ -34,10 +34,15 @@ export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Ui
     ...(join === undefined ? {} : { join }),
   };
   attached.frames.push(hello, ...resumeFrames(entries));
-  const [high = 0, low = 0] = core.random(2);
-  attached.helloPadding = (high * 256 + low) % HELLO_PADDING_BYTES;
+  attached.helloPadding = Math.floor(unit(core) * HELLO_PADDING_BYTES);
   core.pending.set(link.slot, attached);
   core.rehome();
+}
+
+/** A random number in [0, 1). */
+function unit(core: TunnelCore): number {
+  const [high = 0, low = 0] = core.random(2);
+  return (high * 256 + low) / 65_536;
 }
 
 /** Server: takes the link that brought `hello` into the tunnel, fencing off an older one of its slot. */
@@ -97,6 +102,7 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   core.restated(slot, phase.stated);
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
+  attached.renewAt = now + core.linkAgeMs * (0.8 + 0.4 * unit(core));
   core.events.push({ kind: "accepted", slot, result: frame.result });
   attached.phase = listing(frame.entries, 0, false);
   listed(core, attached, [], now);

@@ -20,6 +20,8 @@ export interface TunnelOptions {
   readonly poolBytes?: number;
   /** Bytes given to us and not acknowledged at which `write` asks for a pause, whatever their streams. */
   readonly sendPoolBytes?: number;
+  /** Client: age at which a link is to be replaced, ± 20 %, in ms; `linkAgeMs` unless a test wants it sooner. */
+  readonly linkAgeMs?: number;
 }
 
 /** What the parts of a tunnel share: its streams, its links by slot, and what its shell is to be told. */
@@ -28,6 +30,7 @@ export class TunnelCore {
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly sendPoolBytes: number;
+  readonly linkAgeMs: number;
   readonly streams: StreamTable;
   readonly events = new EventQueue();
   /** Links whose streams flow or are about to. */
@@ -52,6 +55,7 @@ export class TunnelCore {
     this.padding = options.padding;
     assert((options.poolBytes ?? LIMITS.poolBytes) >= LIMITS.maxEarlyBytes, "a pool holds what comes early");
     this.sendPoolBytes = options.sendPoolBytes ?? LIMITS.sendPoolBytes;
+    this.linkAgeMs = options.linkAgeMs ?? LIMITS.linkAgeMs;
     this.streams = new StreamTable(options.role, options.poolBytes ?? LIMITS.poolBytes);
   }
 
@@ -64,7 +68,7 @@ export class TunnelCore {
     return !stream.sending.started || pending?.early.has(stream) ? pending : undefined;
   }
 
-  /** Gives a stream without a link one, the least loaded first. */
+  /** Gives a stream without a link one: the least loaded of those that are not suspect, if there is such a one. */
   ensureHome(stream: Stream): void {
     if (stream.home === undefined)
       stream.home = this.#leastLoaded(this.links) ?? this.#leastLoaded(this.pending);
@@ -73,12 +77,20 @@ export class TunnelCore {
   #leastLoaded(links: ReadonlyMap<number, AttachedLink>): number | undefined {
     const slots = [...links.keys()];
     if (slots.length < 2) return slots[0];
-    const load = new Map(slots.map((slot) => [slot, 0]));
+    const trusted = slots.filter((slot) => links.get(slot)?.suspected === false);
+    const load = this.streamsBySlot();
+    return (trusted.length > 0 ? trusted : slots).reduce((best, slot) =>
+      (load.get(slot) ?? 0) < (load.get(best) ?? 0) ? slot : best,
+    );
+  }
+
+  /** How many streams each slot has. */
+  streamsBySlot(): Map<number, number> {
+    const counts = new Map<number, number>();
     for (const { home } of this.streams.values()) {
-      const count = home === undefined ? undefined : load.get(home);
-      if (home !== undefined && count !== undefined) load.set(home, count + 1);
+      if (home !== undefined) counts.set(home, (counts.get(home) ?? 0) + 1);
     }
-    return slots.reduce((best, slot) => ((load.get(slot) ?? 0) < (load.get(best) ?? 0) ? slot : best));
+    return counts;
   }
 
   /** Client: streams of which nothing was sent go to whatever link there is. */

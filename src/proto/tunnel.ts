@@ -59,9 +59,14 @@ export class Tunnel {
     for (const attached of this.#core.links.values()) attached.frames.push({ type: "goAway" });
   }
 
-  /** The clock jumped or a request waits: make sure that the links still live. */
+  /** The network has changed: make sure within seconds that the links still live. */
   checkLinks(now: number): void {
-    for (const attached of this.#core.links.values()) attached.link.liveness.check(now);
+    for (const { link } of this.#core.links.values()) link.liveness.probe(now);
+  }
+
+  /** This process or its machine has slept: the same, and no link is given up for a silence that was our own. */
+  woke(now: number): void {
+    for (const { link } of this.#core.links.values()) link.liveness.woke(now);
   }
 
   /** One message from a link's carrier. @throws ProtocolError */
@@ -189,13 +194,13 @@ export class Tunnel {
   /** When `tick` should be called next; infinity when there is nothing to wait for. */
   nextWake(now: number): number {
     let wake = Number.POSITIVE_INFINITY;
-    for (const { link } of this.#core.links.values()) {
-      wake = Math.min(wake, link.liveness.nextWake(now), link.ackDueAt);
+    for (const { link, renewAt } of this.#core.links.values()) {
+      wake = Math.min(wake, link.liveness.nextWake(now), link.ackDueAt, renewAt);
     }
     return wake;
   }
 
-  /** Looks at the clock: links that have been silent for too long. Acknowledgements go out by `pollTransmit`. */
+  /** Looks at the clock: links that have been silent for too long, or are old. Acknowledgements go out by `pollTransmit`. */
   tick(now: number): void {
     for (const attached of this.#core.links.values()) {
       const health = attached.link.liveness.health(now);
@@ -205,12 +210,23 @@ export class Tunnel {
         attached.suspected = true;
         this.#core.events.push({ kind: "suspect", slot });
       }
+      if (now >= attached.renewAt) {
+        attached.renewAt = Number.POSITIVE_INFINITY;
+        this.#core.events.push({ kind: "aged", slot });
+      }
     }
   }
 
   /** Throws unless the sums that are kept agree with the streams. For simulators. */
   check(): void {
     this.#core.streams.check();
+  }
+
+  /** Numbers of one slot, for status pages: counts its streams. */
+  slotStats(slot: number): SlotStats {
+    const rttMs = this.#core.links.get(slot)?.link.flight.rttMs;
+    const streams = this.#core.streamsBySlot().get(slot) ?? 0;
+    return { streams, ...(rttMs === undefined ? {} : { rttMs }) };
   }
 
   /** Numbers for status pages, limits and tests. Bytes where not said otherwise. */
@@ -226,6 +242,12 @@ export class Tunnel {
       ...(rttMs === undefined ? {} : { rttMs }),
     };
   }
+}
+
+/** One slot: the round trip of its link, if it has one, and how many streams are at home there. */
+export interface SlotStats {
+  readonly streams: number;
+  readonly rttMs?: number;
 }
 
 export interface TunnelStats {

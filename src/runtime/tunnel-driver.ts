@@ -4,6 +4,7 @@ import {
   type Link,
   ProtocolError,
   type ResetCode,
+  type SlotStats,
   type Transmit,
   type Tunnel,
   type TunnelEvent,
@@ -33,7 +34,7 @@ export interface StreamListener {
 /** Events that concern links, or streams that nobody here has opened: the keeper's or the server's business. */
 export type DriverEvent = Extract<
   TunnelEvent,
-  { kind: "connect" | "accepted" | "refused" | "gateKey" | "goAway" | "suspect" }
+  { kind: "connect" | "accepted" | "refused" | "gateKey" | "goAway" | "suspect" | "aged" }
 >;
 
 export interface DriverOptions {
@@ -48,6 +49,8 @@ export interface DriverOptions {
 
 /** Waits this short are not worth a timer of their own; the clock of timers is no finer. */
 const MIN_TIMER_MS = 1;
+/** A timer that is later than this was not held up by work: the process was stopped or its machine slept. */
+const SLEPT_MS = 3_000;
 
 /**
  * Gives a tunnel what it has none of: a clock, a timer, carriers and sockets (step 3 of the journey in
@@ -81,6 +84,10 @@ export class TunnelDriver {
   /** Numbers of the tunnel, for status pages and limits. */
   stats(): TunnelStats {
     return this.#tunnel.stats();
+  }
+
+  slotStats(slot: number): SlotStats {
+    return this.#tunnel.slotStats(slot);
   }
 
   /** Runs a command of the shell or of a socket on the tunnel, and sends what it leads to. */
@@ -259,6 +266,15 @@ export class TunnelDriver {
     }
   }
 
+  #wake(dueAt: number): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.command((tunnel, now) => {
+      if (now - dueAt > SLEPT_MS) tunnel.woke(now);
+      tunnel.tick(now);
+    });
+    this.flush();
+  }
+
   #arm(): void {
     const now = performance.now();
     const wake = this.#tunnel.nextWake(now);
@@ -266,13 +282,6 @@ export class TunnelDriver {
     clearTimeout(this.#timer);
     this.#timerAt = wake;
     if (wake === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAt = Number.POSITIVE_INFINITY;
-        this.command((tunnel, now) => tunnel.tick(now));
-        this.flush();
-      },
-      Math.max(wake - now, MIN_TIMER_MS),
-    );
+    this.#timer = setTimeout(() => this.#wake(wake), Math.max(wake - now, MIN_TIMER_MS));
   }
 }

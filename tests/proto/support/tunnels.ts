@@ -20,6 +20,8 @@ export interface TunnelsOptions {
   readonly clientPoolBytes?: number;
   readonly serverPoolBytes?: number;
   readonly sendPoolBytes?: number;
+  /** When links are to be replaced; by default, never in a test's time. */
+  readonly linkAgeMs?: number;
 }
 
 /** A message under way. */
@@ -121,7 +123,7 @@ export class Tunnels {
 
   constructor(options: TunnelsOptions = {}) {
     this.#options = options;
-    const { padding = "none", clientPoolBytes, serverPoolBytes, sendPoolBytes } = options;
+    const { padding = "none", clientPoolBytes, serverPoolBytes, sendPoolBytes, linkAgeMs } = options;
     const end = (role: "client" | "server", poolBytes: number | undefined) =>
       new TestEnd({
         role,
@@ -129,6 +131,7 @@ export class Tunnels {
         padding,
         ...(poolBytes === undefined ? {} : { poolBytes }),
         ...(sendPoolBytes === undefined ? {} : { sendPoolBytes }),
+        ...(linkAgeMs === undefined ? {} : { linkAgeMs }),
       });
     this.client = end("client", clientPoolBytes);
     this.server = end("server", serverPoolBytes);
