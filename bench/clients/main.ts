@@ -43,6 +43,7 @@ async function startClient(): Promise<Keeper> {
     identity,
     random: secureRandom,
     padding: "padme",
+    links: 1,
     suites: ["aes-256-gcm"],
     log: silentLog,
     onAccepted: accepted.resolve,

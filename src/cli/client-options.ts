@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ClientOptions } from "../client/client.ts";
 import { ClientStore, type KnownServer } from "../client/store.ts";
-import type { ServerLink } from "../proto/index.ts";
+import { LIMITS, type ServerLink } from "../proto/index.ts";
 import { isLoopback, parseIp } from "../runtime/address.ts";
 import { messageOf, UsageError } from "../runtime/errors.ts";
 import type { LogLevel } from "../runtime/log.ts";
@@ -9,7 +9,7 @@ import { secureRandom } from "../runtime/random.ts";
 import { logLevelFlag } from "./command.ts";
 import { credentialFlags, readCredentials } from "./credentials.ts";
 import type { Flag } from "./flags.ts";
-import { clientStateFlag, logOf, paddingFlag, stateDirOf, timerOf } from "./options.ts";
+import { clientStateFlag, countOf, logOf, paddingFlag, stateDirOf, timerOf } from "./options.ts";
 import type { Args } from "./strict-args.ts";
 
 /** What `client` and `run` have in common: how the tunnel is made. */
@@ -44,6 +44,12 @@ export const tunnelFlags = {
     description:
       "answer the proxy's users before the far end is reached: saves a round trip, hides why a dial fails",
   },
+  links: {
+    type: "string",
+    valueHint: "N",
+    default: "1",
+    description: `how many links to the server at once, 1 to ${LIMITS.maxLinks}; each stream stays on one of them`,
+  },
   wait: {
     type: "string",
     valueHint: "DURATION",
@@ -71,6 +77,7 @@ export function readTunnelOptions(
     waitMs: timerOf(values.wait, nameOf("wait")),
     padding: values.padding,
     optimistic: values.optimistic,
+    links: countOf(values.links, nameOf("links"), LIMITS.maxLinks),
     insecureWs: values["insecure-ws"],
     ...(values.suite === undefined ? {} : { suite: values.suite }),
     ...(values.ca === undefined ? {} : { ca: readCertificates(values.ca, nameOf("ca")) }),

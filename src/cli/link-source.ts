@@ -22,7 +22,11 @@ export async function readLink(
   argsWithoutLink: () => readonly string[],
 ): Promise<ServerLink | undefined> {
   if (argument === "-") return parse("standard input", await readInput("a link", HINT));
-  if (argument !== undefined) executeAgain(argsWithoutLink(), { ...process.env, [VARIABLE]: argument });
+  if (argument !== undefined) {
+    // Before it becomes a variable: a bad one is to be named as what the operator gave.
+    parse("LINK", argument);
+    executeAgain(argsWithoutLink(), { ...process.env, [VARIABLE]: argument });
+  }
   const text = process.env[VARIABLE];
   // Out of the environment before anything else is started: children have no business with it.
   delete process.env[VARIABLE];

@@ -3,7 +3,7 @@ import type { Random } from "../proto/index.ts";
 const FIRST_MS = 250;
 const LONGEST_MS = 30_000;
 /** While a request waits, the next attempt is at most this far away. */
-const LONGEST_WAITED_FOR_MS = 1_000;
+export const LONGEST_WAITED_FOR_MS = 1_000;
 
 /**
  * How long to wait before the next dial: at once after a link was lost, then exponentially longer with full jitter, so

@@ -3,10 +3,13 @@ import { type ControlRequest, type ControlServer, type Json, serveControl } from
 import { UsageError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
-import { Keeper, type LinkState } from "./keeper.ts";
+import { Keeper, type SlotStatus } from "./keeper.ts";
 import type { ProxyCredentials } from "./proxy/negotiation.ts";
 import { ProxyListener } from "./proxy-listener.ts";
+import type { LinkState } from "./slot-keeper.ts";
 import type { ClientStore, KnownServer } from "./store.ts";
+
+export type { SlotStatus } from "./keeper.ts";
 
 export interface ClientOptions {
   readonly server: KnownServer;
@@ -22,6 +25,8 @@ export interface ClientOptions {
   readonly suite?: Suite;
   readonly padding: PaddingPolicy;
   readonly optimistic: boolean;
+  /** How many links at once, from 1 to `LIMITS.maxLinks`. */
+  readonly links: number;
   /** How long a request waits for a link, in ms. */
   readonly waitMs: number;
   readonly log: Log;
@@ -38,16 +43,23 @@ export type ClientStatus = {
   readonly running: true;
   readonly pid: number;
   readonly proxy: string;
+  /** Applications must show a user and a password. */
+  readonly proxyPassword: boolean;
   readonly server: string;
+  /** `up` if any link is. */
   readonly link: LinkState;
-  /** When the link came up or was lost, ISO 8601. */
+  /** When the oldest link came up that is up, or when the last one was lost, ISO 8601. */
   readonly since: string;
+  /** The shortest of the links' round trips. */
   readonly rttMs?: number;
+  /** How often links came up again, of all slots together. */
   readonly reconnects: number;
   readonly lastReason?: string;
   readonly streams: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Every slot of `--links`. */
+  readonly links: readonly SlotStatus[];
 };
 
 export interface RunningClient {
@@ -83,12 +95,13 @@ class RvpnClient implements RunningClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    const { store, server, padding, suite, ca, log } = options;
+    const { store, server, padding, suite, ca, links, log } = options;
     this.#keeper = new Keeper({
       server: () => store.server ?? server,
       identity: store.identity,
       random: secureRandom,
       padding,
+      links,
       suites: suite === undefined ? ["aes-256-gcm", "chacha20-poly1305"] : [suite],
       log,
       onAccepted: () => this.#accepted(),
@@ -165,20 +178,23 @@ class RvpnClient implements RunningClient {
   }
 
   status(): ClientStatus {
-    const { driver, state, linkSince, links, lastProblem } = this.#keeper;
-    const { rttMs } = driver.stats();
+    const { driver, state, since, reconnects, lastProblem } = this.#keeper;
+    const links = this.#keeper.slots();
+    const rtts = links.flatMap(({ rttMs }) => rttMs ?? []);
     return {
       running: true,
       pid: process.pid,
       proxy: `${this.hostname.includes(":") ? `[${this.hostname}]` : this.hostname}:${this.port}`,
+      proxyPassword: this.#options.credentials !== undefined,
       server: (this.#options.store.server ?? this.#options.server).url,
       link: state,
-      since: new Date(linkSince).toISOString(),
-      reconnects: Math.max(links - 1, 0),
+      since,
+      reconnects,
       streams: driver.streamCount,
       bytesUp: driver.bytesOut,
       bytesDown: driver.bytesIn,
-      ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 100) / 100 }),
+      links,
+      ...(rtts.length === 0 ? {} : { rttMs: Math.min(...rtts) }),
       ...(lastProblem === undefined ? {} : { lastReason: lastProblem }),
     };
   }

@@ -24,6 +24,8 @@ export interface DialOptions {
   readonly slot: number;
   readonly gen: number;
   readonly deadlineMs: number;
+  /** Gives the dial up. */
+  readonly signal: AbortSignal;
 }
 
 /** A link whose keys are agreed; nothing of the tunnel has been said on it. */
@@ -53,13 +55,16 @@ export class DialLinkError extends Error {
  * @throws DialLinkError
  */
 export async function dialLink(options: DialOptions): Promise<DialledLink> {
-  const { server, identity, random, suites } = options;
+  const { server, identity, random, suites, signal } = options;
   const socket = new LinkSocket(options);
+  const giveUp = () => socket.fail("given up");
+  signal.addEventListener("abort", giveUp);
   const deadline = setTimeout(() => socket.fail("no answer in time"), options.deadlineMs);
   try {
     const handshake = new ClientHandshake({ identity, serverKey: server.serverKey, random, suites });
     const { kemPublicKey, boot } = handshake.receive(await socket.first);
     const encapsulated = await kem.encapsulate(kemPublicKey);
+    if (signal.aborted) throw new DialLinkError("given up");
     const { ratchet, prefix } = handshake.finish(encapsulated, performance.now());
     const jitter = (random(1)[0] ?? 0) / 256;
     const { slot, gen, padding } = options;
@@ -80,6 +85,7 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
     });
   } finally {
     clearTimeout(deadline);
+    signal.removeEventListener("abort", giveUp);
   }
 }
 

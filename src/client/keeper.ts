@@ -1,8 +1,6 @@
 import {
   type Destination,
-  equalBytes,
   type Identity,
-  type Link,
   type PaddingPolicy,
   type Random,
   REFUSALS,
@@ -11,11 +9,14 @@ import {
   Tunnel,
 } from "../proto/index.ts";
 import { messageOf } from "../runtime/errors.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log, LogFields } from "../runtime/log.ts";
 import { type DriverEvent, type StreamListener, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
-import { Backoff } from "./backoff.ts";
 import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
+import { LinkSet } from "./link-set.ts";
+import type { DialOutcome, LinkShell } from "./link-shell.ts";
+import { type Disturbance, NetworkWatch } from "./network-watch.ts";
+import type { LinkState } from "./slot-keeper.ts";
 import type { KnownServer } from "./store.ts";
 
 /** How a keeper ends by itself. */
@@ -32,140 +33,190 @@ export interface KeeperOptions {
   readonly padding: PaddingPolicy;
   readonly suites: readonly Suite[];
   readonly ca?: string;
+  /** How many links at once, from 1 to `LIMITS.maxLinks`. */
+  readonly links: number;
   readonly log: Log;
-  /** The server took the tunnel's link. */
+  /** The server took a link of the tunnel. */
   readonly onAccepted: () => void;
   readonly onGateKey: (key: Uint8Array) => void;
   readonly onEnd: (end: KeeperEnd) => void;
 }
 
-export type LinkState = "up" | "connecting" | "down";
+/** One slot, for the status page. A type, not an interface, so that it is known to be JSON. */
+export type SlotStatus = {
+  readonly slot: number;
+  readonly state: LinkState;
+  /** When its link came up or was lost, ISO 8601; absent before the first. */
+  readonly since?: string;
+  /** Of a link that is up. */
+  readonly ageSeconds?: number;
+  readonly rttMs?: number;
+  readonly streams: number;
+  readonly reconnects: number;
+  readonly lastReason?: string;
+};
 
-/** From the WebSocket to the server's Accept, at most. */
+/** From the WebSocket to the client's keys, at most. */
 const DIAL_DEADLINE_MS = 10_000;
 /** Requests that wait for a link at once; more than a browser's page and less than a flood. */
 const MAX_WAITING = 1_024;
-const SLOT = 0;
 
-/** Keeps one link of the tunnel up: dials, offers, and dials again when it is lost. */
+/** The client's tunnel: its driver, and the shell in which a LinkSet keeps its links up. */
 export class Keeper {
   readonly driver: TunnelDriver;
   readonly #options: KeeperOptions;
-  readonly #backoff: Backoff;
-  #secret: Uint8Array;
-  #boot: Uint8Array | undefined;
-  #gen = 0;
-  #current: Link | undefined;
-  #offered: Link | undefined;
-  #dialling = false;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #retryAt = 0;
-  #acceptDeadline: ReturnType<typeof setTimeout> | undefined;
+  readonly #links: LinkSet<DialledLink>;
+  readonly #watch = new NetworkWatch((what) => this.#disturbed(what));
   #stopped = false;
-  #everAccepted = false;
-  /** Requests that wait for the link. */
-  #waiting = 0;
-  linkSince = Date.now();
-  links = 0;
+  /** When each slot's link came up or was lost, and when there was a link last: wall clock, for people. */
+  readonly #changedAt = new Map<number, number>();
+  #lostAt = Date.now();
+  /** The latter on performance.now(), for waiting. */
+  #downSince = performance.now();
   lastProblem: string | undefined;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.random);
-    this.#secret = options.random(32);
     const { random, padding, log } = options;
     this.driver = new TunnelDriver({
       tunnel: new Tunnel({ role: "client", random, padding }),
       log,
       onEvent: (event) => this.#onEvent(event),
-      onLinkLost: (link, reason) => this.#onLost(link, reason),
+      onLinkLost: (link, reason) => this.#links.lost(link, reason),
       onFailed: (error) => this.#end({ kind: "failed", error }),
     });
+    this.#links = new LinkSet(this.#shell(), options.links);
   }
 
   get state(): LinkState {
-    if (this.#current !== undefined) return "up";
-    return this.#dialling || this.#offered !== undefined ? "connecting" : "down";
+    return this.#links.state;
+  }
+
+  /** For how long no link has been up, in ms; 0 while one is. */
+  get downMs(): number {
+    return this.state === "up" ? 0 : performance.now() - this.#downSince;
+  }
+
+  /** When the oldest link came up that is up, or when the last one was lost, ISO 8601. */
+  get since(): string {
+    const ages = this.#links.slots.filter(({ up }) => up).map(({ slot }) => this.#changedAt.get(slot) ?? 0);
+    return wallTime(ages.length === 0 ? this.#lostAt : Math.min(...ages));
+  }
+
+  get reconnects(): number {
+    return this.#links.slots.reduce((sum, { ups }) => sum + Math.max(ups - 1, 0), 0);
+  }
+
+  /** Every slot, whether or not its link is up. */
+  slots(): SlotStatus[] {
+    return this.#links.slots.map(({ slot, state, ups, lastReason }) => {
+      const { streams, rttMs } = this.driver.slotStats(slot);
+      const since = this.#changedAt.get(slot);
+      return {
+        slot,
+        state,
+        streams,
+        reconnects: Math.max(ups - 1, 0),
+        ...(since === undefined ? {} : { since: wallTime(since) }),
+        ...(since === undefined || state !== "up"
+          ? {}
+          : { ageSeconds: Math.max(Math.floor((Date.now() - since) / 1000), 0) }),
+        ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 100) / 100 }),
+        ...(lastReason === undefined ? {} : { lastReason }),
+      };
+    });
   }
 
   start(): void {
-    this.#schedule();
+    this.#watch.start();
+    this.#links.start();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#retry);
-    clearTimeout(this.#acceptDeadline);
+    this.#watch.stop();
+    this.#links.stop();
     this.driver.close("closed");
   }
 
   /** Opens a stream, which waits if there is no link; undefined when too many wait or run. */
   open(destination: Destination, listener: StreamListener): TunnelStream | undefined {
-    if (this.#current === undefined && this.#waiting > MAX_WAITING) return undefined;
+    if (this.state !== "up" && this.#links.waiting > MAX_WAITING) return undefined;
     return this.driver.open(destination, listener);
   }
 
-  /** A request waits for the link: the next attempt comes within a second. Call the result when it waits no more. */
+  /** A request waits for a link: the next attempt comes within a second. Call the result when it waits no more. */
   wait(): () => void {
-    this.#waiting += 1;
-    if (this.#retry !== undefined && this.#retryAt - performance.now() > 1_000) this.#schedule();
-    let waiting = true;
-    return () => {
-      if (waiting) this.#waiting -= 1;
-      waiting = false;
+    return this.#links.wait();
+  }
+
+  #shell(): LinkShell<DialledLink> {
+    const { random, log } = this.#options;
+    return {
+      random,
+      now: () => performance.now(),
+      after: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return { cancel: () => clearTimeout(timer) };
+      },
+      dial: (slot, gen, outcome) => {
+        const abort = new AbortController();
+        void this.#dial(slot, gen, outcome, abort.signal);
+        return () => abort.abort();
+      },
+      offer: (dialled, secret) => this.#offer(dialled, secret),
+      discard: ({ carrier }) => carrier.close(),
+      lose: (link, reason) => this.driver.lose(link, reason),
+      breakStarted: () => {
+        log.warn("the server has restarted: open streams are lost");
+        this.driver.command((tunnel) => tunnel.breakStarted());
+      },
+      onUp: (slot) => this.#onUp(slot),
+      onDialFailed: (slot, reason) => {
+        this.lastProblem = reason;
+        log.info("server not reached", { ...this.#which(slot), reason });
+      },
+      onDown: (slot, reason) => {
+        this.lastProblem = reason;
+        this.#onDown(slot);
+        log.info("link lost", { ...this.#which(slot), reason });
+      },
+      onWrongServer: () => this.#end({ kind: "wrongServer" }),
     };
   }
 
-  #schedule(): void {
-    if (this.#stopped || this.#dialling) return;
-    clearTimeout(this.#retry);
-    const delayMs = this.#backoff.next(this.#waiting > 0);
-    this.#retryAt = performance.now() + delayMs;
-    this.#retry = setTimeout(() => void this.#dial(), delayMs);
-  }
-
-  async #dial(): Promise<void> {
-    this.#retry = undefined;
-    this.#dialling = true;
-    const { identity, random, padding, suites, ca, log } = this.#options;
+  async #dial(
+    slot: number,
+    gen: number,
+    outcome: DialOutcome<DialledLink>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { server, identity, random, padding, suites, ca } = this.#options;
+    let dialled: DialledLink;
     try {
-      const dialled = await dialLink({
-        server: this.#options.server(),
+      dialled = await dialLink({
+        server: server(),
         identity,
         random,
         padding,
         suites,
-        slot: SLOT,
-        gen: this.#gen++,
+        slot,
+        gen,
         deadlineMs: DIAL_DEADLINE_MS,
+        signal,
         ...(ca === undefined ? {} : { ca }),
       });
-      this.#dialling = false;
-      if (this.#stopped) return dialled.carrier.close();
-      this.#offer(dialled);
     } catch (error) {
-      this.#dialling = false;
-      this.lastProblem = messageOf(error);
-      log.info("server not reached", { reason: this.lastProblem });
-      if (error instanceof DialLinkError && error.wrongServer && !this.#everAccepted)
-        this.#end({ kind: "wrongServer" });
-      else this.#schedule();
+      const wrongServer = error instanceof DialLinkError && error.wrongServer;
+      return outcome.failed({ reason: messageOf(error), wrongServer });
     }
+    outcome.dialled(dialled);
   }
 
-  #offer({ link, carrier, boot, listen }: DialledLink): void {
-    const { server, log } = this.#options;
-    if (this.#boot !== undefined && !equalBytes(this.#boot, boot)) {
-      log.warn("the server has restarted: open streams are lost");
-      this.driver.command((tunnel) => tunnel.breakStarted());
-      this.#secret = this.#options.random(32);
-    }
-    this.#boot = boot;
-    this.#offered = link;
-    const { kind, secret, joined } = server();
+  #offer({ link, carrier, listen }: DialledLink, tunnelSecret: Uint8Array): void {
+    const { kind, secret, joined } = this.#options.server();
     const join = kind === "invite" && !joined ? secret : undefined;
-    this.#acceptDeadline = setTimeout(() => this.driver.lose(link, "no Accept in time"), DIAL_DEADLINE_MS);
-    this.driver.attach(link, carrier, (tunnel) => tunnel.offer(link, this.#secret, join));
+    this.driver.attach(link, carrier, (tunnel) => tunnel.offer(link, tunnelSecret, join));
     listen(
       (message) => this.driver.receive(link, message),
       (reason) => this.driver.lose(link, reason),
@@ -175,58 +226,60 @@ export class Keeper {
   #onEvent(event: DriverEvent): void {
     switch (event.kind) {
       case "accepted":
-        return this.#onAccepted();
+        return this.#links.accepted(event.slot);
       case "refused":
-        return this.#onRefused(event.refusal);
+        return this.#onRefused(event.slot, event.refusal);
       case "gateKey":
         return this.#options.onGateKey(event.key);
       case "suspect":
       case "goAway":
-        // A second link is dialled beside this one; the server fences the old one off when the new one arrives.
-        if (this.#offered === undefined) this.#schedule();
-        return;
+      case "aged":
+        this.#options.log.debug("link to be replaced", { ...this.#which(event.slot), reason: event.kind });
+        return this.#links.replace(event.slot);
       default:
         this.#options.log.debug("ignored", { event: event.kind });
     }
   }
 
-  #onAccepted(): void {
-    clearTimeout(this.#acceptDeadline);
-    const old = this.#current;
-    this.#current = this.#offered;
-    this.#offered = undefined;
-    if (old !== undefined) this.driver.lose(old, "replaced by a newer link");
-    this.#backoff.reset();
-    this.#everAccepted = true;
-    this.links += 1;
-    this.linkSince = Date.now();
-    this.#options.log.info("link up");
-    this.#options.onAccepted();
+  #onUp(slot: number): void {
+    const { log, onAccepted } = this.#options;
+    this.#changedAt.set(slot, Date.now());
+    log.info("link up", this.#which(slot));
+    onAccepted();
   }
 
-  #onRefused(refusal: Refusal): void {
-    this.lastProblem = REFUSALS[refusal].sentence;
-    if (REFUSALS[refusal].final) this.#end({ kind: "refused", refusal });
-    else this.#options.log.warn("refused for now", { reason: this.lastProblem });
+  #onDown(slot: number): void {
+    this.#changedAt.set(slot, Date.now());
+    if (this.state === "up") return;
+    this.#lostAt = Date.now();
+    this.#downSince = performance.now();
   }
 
-  #onLost(link: Link, reason: string): void {
-    if (link === this.#offered) {
-      clearTimeout(this.#acceptDeadline);
-      this.#offered = undefined;
-      this.lastProblem = reason;
-    } else if (link === this.#current) {
-      this.#current = undefined;
-      this.linkSince = Date.now();
-      this.lastProblem = reason;
-    } else return;
-    if (this.#stopped) return;
-    this.#options.log.info("link lost", { reason });
-    if (this.#offered === undefined && this.#current === undefined) this.#schedule();
+  /** Names the link in the log, where there are several. */
+  #which(slot: number): LogFields {
+    return this.#options.links === 1 ? {} : { slot };
+  }
+
+  #onRefused(slot: number, refusal: Refusal): void {
+    const { sentence, final } = REFUSALS[refusal];
+    this.lastProblem = sentence;
+    if (final) return this.#end({ kind: "refused", refusal });
+    this.#links.refused(slot, refusal);
+  }
+
+  #disturbed(what: Disturbance): void {
+    this.#options.log.debug("looking whether links still live", { because: what });
+    this.driver.command((tunnel, now) => (what === "slept" ? tunnel.woke(now) : tunnel.checkLinks(now)));
+    this.#links.startAfresh();
   }
 
   #end(end: KeeperEnd): void {
+    if (this.#stopped) return;
     this.stop();
     this.#options.onEnd(end);
   }
+}
+
+function wallTime(ms: number): string {
+  return new Date(ms).toISOString();
 }

@@ -75,6 +75,48 @@ describe("rvpn client in the foreground", () => {
   });
 });
 
+describe("rvpn client --links", () => {
+  test.each(["0", "9", "-1", "1.5", "two", "1e0", ""])("%p is refused", async (links) => {
+    const { exitCode, stderr } = await rvpn(["client", "--proxy", "0", `--links=${links}`], withFake("up"));
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("--links");
+  });
+
+  test("is RVPN_LINKS too, and an error says which it was", async () => {
+    const { env, ...rest } = withFake("up");
+    const result = await rvpn(["client", "--proxy", "0"], { ...rest, env: { ...env, RVPN_LINKS: "9" } });
+    expect(result).toEqual({
+      exitCode: 2,
+      stdout: "",
+      stderr: 'rvpn: RVPN_LINKS: "9" is not a count\nhint: write a whole number from 1 to 8\n',
+    });
+  });
+
+  test.each(["client", "run"])("is an option of %s", async (command) => {
+    expect((await rvpn([command, "--help"])).stdout).toContain("--links");
+  });
+});
+
+describe("a LINK that is none", () => {
+  const BAD = "wss://vpn.example.org/#not-a-link";
+  const HINT = "hint: paste the whole line that rvpn invite printed\n";
+
+  test("is named as what it was given by: the argument", async () => {
+    const result = await rvpn(["client", BAD, "--proxy", "0"], { env: { RVPN_STATE: freshDir() } });
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toStartWith("rvpn: LINK: ");
+    expect(result.stderr).toEndWith(HINT);
+    expect(result.stderr).not.toContain("not-a-link");
+  });
+
+  test("or the variable", async () => {
+    const env = { RVPN_STATE: freshDir(), RVPN_LINK: BAD };
+    const result = await rvpn(["client", "--proxy", "0"], { env });
+    expect(result.stderr).toStartWith("rvpn: RVPN_LINK: ");
+    expect(result.exitCode).toBe(2);
+  });
+});
+
 describe("rvpn client --detach", () => {
   test("returns when the link is up, and leaves a client that status and stop know", async () => {
     const surroundings = withFake("up");

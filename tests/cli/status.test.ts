@@ -62,6 +62,8 @@ describe("with a client", () => {
       streams: 0,
       bytesUp: 12,
       bytesDown: 34,
+      proxyPassword: false,
+      links: [{ slot: 0, state: "up", streams: 0, reconnects: 0 }],
     });
     expect(await rvpn(["status"], surroundings)).toEqual({
       exitCode: 0,
@@ -75,6 +77,24 @@ describe("with a client", () => {
         "bytes       12 up, 34 down\n",
       stderr: "",
     });
+    await rvpn(["stop"], surroundings);
+  });
+
+  test("status tells each of several links, and that the proxy wants a password", async () => {
+    const { env = {}, ...rest } = withFake("up");
+    const more = { RVPN_LINKS: "3", RVPN_PROXY_AUTH: "user:password" };
+    const surroundings = { ...rest, env: { ...env, ...more } };
+    await rvpn(["client", "--proxy", "0", "--detach"], surroundings);
+    const { stdout } = await rvpn(["status"], surroundings);
+    expect(stdout).toMatch(/^proxy {7}127\.0\.0\.1:\d+, with a password$/m);
+    expect(stdout).toContain(
+      "link        up since 2026-01-02T03:04:05.000Z\n" +
+        "link 0      up for 1s, round trip 3 ms, 0 streams\n" +
+        "link 1      up for 1h 1m, round trip 3 ms, 1 stream\n" +
+        "link 2      down, 2 streams, the connection was refused\n",
+    );
+    const { stdout: json } = await rvpn(["status", "--json"], surroundings);
+    expect(JSON.parse(json)).toMatchObject({ proxyPassword: true, links: [{ slot: 0 }, { slot: 1 }, {}] });
     await rvpn(["stop"], surroundings);
   });
 

@@ -36,6 +36,8 @@ export interface SimDriverOptions {
 
 /** More wake-ups than this at one instant are a busy loop. */
 const MAX_WAKES_AT_ONCE = 20;
+/** As in `runtime/tunnel-driver.ts`. */
+const SLEPT_MS = 3_000;
 
 /** The shell of one end of a tunnel, as `runtime/tunnel-driver.ts`, on virtual time and simulated wires. */
 export class SimDriver {
@@ -152,10 +154,10 @@ export class SimDriver {
     this.#timer = undefined;
     const wake = this.tunnel.nextWake(this.now);
     if (wake === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.#options.node.at(wake, () => this.#wake());
+    this.#timer = this.#options.node.at(wake, () => this.#wake(wake));
   }
 
-  #wake(): void {
+  #wake(dueAt: number): void {
     if (this.#stopped) return;
     this.wakes += 1;
     this.#wakesAtOnce = this.now === this.#wakesAt ? this.#wakesAtOnce + 1 : 0;
@@ -165,6 +167,7 @@ export class SimDriver {
         `${this.#options.name} wakes without end at ${this.now}: nextWake ${this.tunnel.nextWake(this.now)}`,
       );
     }
+    if (this.now - dueAt > SLEPT_MS) this.tunnel.woke(this.now);
     this.tunnel.tick(this.now);
   }
 

@@ -116,6 +116,8 @@ export class Faults {
         return this.#freeze();
       case "jump":
         return this.#jump();
+      case "network":
+        return clientNode.run(() => client.disturbed(false));
       case "outage":
         return this.#startOutage();
       case "lateDial":
@@ -174,11 +176,11 @@ export class Faults {
     this.clockMoved = true;
     if (this.#dice.chance(0.5)) {
       clientNode.jump(ms);
-      clientNode.run(() => client.driver.tunnel.checkLinks(clientNode.now));
+      clientNode.run(() => client.disturbed(true));
     } else {
       serverNode.jump(ms);
       serverNode.run(() => {
-        for (const { tunnel } of server.drivers) tunnel.checkLinks(serverNode.now);
+        for (const { tunnel } of server.drivers) tunnel.woke(serverNode.now);
       });
     }
   }

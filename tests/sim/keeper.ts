@@ -1,16 +1,9 @@
-import { Backoff } from "../../src/client/backoff.ts";
-import {
-  equalBytes,
-  type Identity,
-  type Link,
-  ProtocolError,
-  Tunnel,
-  type TunnelEvent,
-} from "../../src/proto/index.ts";
-import type { Timer } from "./clock.ts";
+import { LinkSet } from "../../src/client/link-set.ts";
+import type { DialOutcome, FreshLink } from "../../src/client/link-shell.ts";
+import { type Identity, ProtocolError, Tunnel, type TunnelEvent } from "../../src/proto/index.ts";
 import type { Dice } from "./dice.ts";
 import { SimDriver } from "./driver.ts";
-import type { Trace } from "./failure.ts";
+import { fail, type Trace } from "./failure.ts";
 import { answerBundle } from "./handshakes.ts";
 import type { Node } from "./node.ts";
 import type { WireEnd } from "./wire.ts";
@@ -26,6 +19,8 @@ export interface SimKeeperOptions {
   readonly slots: number;
   readonly poolBytes: number;
   readonly sendPoolBytes: number;
+  /** When links are to be replaced. */
+  readonly linkAgeMs: number;
   /** Connects to the server; undefined when that fails at once. */
   readonly connect: () => WireEnd | undefined;
   readonly onBlame: (error: ProtocolError) => void;
@@ -34,26 +29,23 @@ export interface SimKeeperOptions {
   readonly onAccepted: (slot: number, carrier: WireEnd) => void;
 }
 
-/** A link on its way: connecting until the bundle has come, then offered until Accept. */
-interface Attempt {
+/** A link whose keys are agreed, and the wire under it, whose first message will carry the handshake too. */
+interface SimLink extends FreshLink {
   readonly carrier: WireEnd;
-  readonly deadline: Timer;
-  link?: Link;
 }
 
-/** The client's end of a tunnel and the keeper of its links, as `client/keeper.ts`, one state per slot. */
+/** The client's end of a tunnel: the real LinkSet and its slot keepers, in a shell of wires and virtual time. */
 export class SimKeeper {
   readonly driver: SimDriver;
   readonly #options: SimKeeperOptions;
-  readonly #slots: SlotKeeper[];
-  #secret: Uint8Array;
-  #boot: Uint8Array | undefined;
-  #gen = 0;
+  readonly #links: LinkSet<SimLink>;
+  readonly #offered = new Map<number, WireEnd>();
+  /** How often the client was told to replace a link for its age. */
+  aged = 0;
 
   constructor(options: SimKeeperOptions) {
     this.#options = options;
     const { node, trace, dice, onBlame, onFlushed } = options;
-    this.#secret = dice.random(32);
     this.driver = new SimDriver({
       name: "client",
       node,
@@ -64,148 +56,144 @@ export class SimKeeper {
         padding: "padme",
         poolBytes: options.poolBytes,
         sendPoolBytes: options.sendPoolBytes,
+        linkAgeMs: options.linkAgeMs,
       }),
       onBlame,
       onFlushed,
       onEvent: (event) => this.#onEvent(event),
-      onLinkLost: (link) => this.#slots[link.slot]?.lost(link),
+      onLinkLost: (link, reason) => this.#links.lost(link, reason),
     });
-    this.#slots = Array.from({ length: options.slots }, (_, slot) => new SlotKeeper(slot, this, options));
+    this.#links = this.#linkSet();
+  }
+
+  #linkSet(): LinkSet<SimLink> {
+    const { node, dice, trace, slots } = this.#options;
+    const note = (line: () => string) => trace.add(node.clock.now, () => `client: ${line()}`);
+    return new LinkSet<SimLink>(
+      {
+        random: dice.random,
+        now: () => node.now,
+        after: (ms, run) => node.after(ms, run),
+        dial: (slot, gen, outcome) => this.#dial(slot, gen, outcome),
+        offer: (fresh, secret) => this.#offer(fresh, secret),
+        discard: ({ carrier }) => carrier.close(),
+        lose: (link, reason) => this.driver.lose(link, reason),
+        breakStarted: () => {
+          note(() => "the server has restarted");
+          this.driver.tunnel.breakStarted();
+        },
+        onUp: (slot) => note(() => `slot ${slot} is up`),
+        onDialFailed: (slot, reason) => note(() => `slot ${slot} not dialled: ${reason}`),
+        onDown: (slot, reason) => note(() => `slot ${slot} is down: ${reason}`),
+        onWrongServer: () => fail("the client takes its server for another one"),
+      },
+      slots,
+    );
   }
 
   start(): void {
-    for (const slot of this.#slots) slot.schedule();
+    this.#links.start();
   }
 
   stop(): void {
-    for (const slot of this.#slots) slot.stop();
+    this.#links.stop();
     this.driver.stop();
   }
 
   get ready(): boolean {
-    return this.#slots.every((slot) => slot.up);
+    return this.#links.slots.every(({ up }) => up);
   }
 
-  /** Replaces the link of a slot although nothing is wrong with it, as for its age. */
+  /** How often links came up, of all slots. */
+  get ups(): number {
+    return this.#links.slots.reduce((sum, { ups }) => sum + ups, 0);
+  }
+
+  /** Replaces the link of a slot although nothing is wrong with it. */
   second(slot: number): void {
-    this.#slots[slot]?.another();
+    this.#links.replace(slot);
   }
 
-  nextGen(): number {
-    return this.#gen++;
+  /** A request has begun, and waits for a link until the result is called. */
+  wait(): () => void {
+    return this.#links.wait();
   }
 
-  /** Keys are agreed: offers the link to the server. Under a new boot id everything that was started is lost. */
-  offer(link: Link, boot: Uint8Array): void {
-    if (this.#boot !== undefined && !equalBytes(this.#boot, boot)) {
-      this.#options.trace.add(this.#options.node.clock.now, () => "client: the server has restarted");
-      this.driver.tunnel.breakStarted();
-      this.#secret = this.#options.dice.random(32);
+  /** The machine is in another network, or has slept. */
+  disturbed(slept: boolean): void {
+    const { tunnel, now } = this.driver;
+    if (slept) tunnel.woke(now);
+    else tunnel.checkLinks(now);
+    this.#links.startAfresh();
+  }
+
+  #dial(slot: number, gen: number, outcome: DialOutcome<SimLink>): () => void {
+    const { node } = this.#options;
+    const carrier = this.#options.connect();
+    const failed = (reason: string) => {
+      deadline.cancel();
+      carrier?.close();
+      outcome.failed({ reason, wrongServer: false });
+    };
+    const deadlineMs = carrier === undefined ? 0 : DIAL_DEADLINE_MS;
+    const deadline = node.after(deadlineMs, () => failed("no answer in time"));
+    if (carrier !== undefined) {
+      carrier.onClose = failed;
+      carrier.onMessage = (bundle) => {
+        carrier.onMessage = () => {};
+        const fresh = this.#answer({ slot, gen }, carrier, bundle);
+        if (fresh === undefined) return failed("the bundle was not acceptable");
+        deadline.cancel();
+        outcome.dialled(fresh);
+      };
     }
-    this.#boot = boot;
-    this.driver.tunnel.offer(link, this.#secret);
+    return () => {
+      deadline.cancel();
+      carrier?.close();
+    };
+  }
+
+  #answer(place: { slot: number; gen: number }, carrier: WireEnd, bundle: Uint8Array): SimLink | undefined {
+    const { dice, identity, serverKey, node } = this.#options;
+    try {
+      const { link, boot, prefix } = answerBundle(dice, identity, serverKey, bundle, {
+        ...place,
+        now: node.now,
+      });
+      return { link, boot, carrier: prefixed(carrier, prefix) };
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || !carrier.wire.tampered) throw error;
+      return undefined;
+    }
+  }
+
+  #offer({ link, carrier }: SimLink, secret: Uint8Array): void {
+    this.#offered.set(link.slot, carrier);
+    this.driver.tunnel.offer(link, secret);
+    this.driver.attach(link, carrier);
   }
 
   #onEvent(event: TunnelEvent): void {
-    if (event.kind === "accepted") this.#slots[event.slot]?.accepted();
-    if (event.kind === "suspect" || event.kind === "goAway") this.#slots[event.slot]?.another();
-  }
-}
-
-class SlotKeeper {
-  readonly #slot: number;
-  readonly #keeper: SimKeeper;
-  readonly #options: SimKeeperOptions;
-  readonly #backoff: Backoff;
-  #current: { readonly link: Link; readonly carrier: WireEnd } | undefined;
-  #attempt: Attempt | undefined;
-  #retry: Timer | undefined;
-  #stopped = false;
-
-  constructor(slot: number, keeper: SimKeeper, options: SimKeeperOptions) {
-    this.#slot = slot;
-    this.#keeper = keeper;
-    this.#options = options;
-    this.#backoff = new Backoff(options.dice.random);
-  }
-
-  get up(): boolean {
-    return this.#current !== undefined;
-  }
-
-  schedule(): void {
-    if (this.#stopped || this.#attempt !== undefined) return;
-    this.#retry?.cancel();
-    this.#retry = this.#options.node.after(this.#backoff.next(true), () => this.#dial());
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#retry?.cancel();
-    this.#giveUp();
-  }
-
-  /** A second link beside the first. */
-  another(): void {
-    if (this.#attempt === undefined && this.#retry === undefined) this.schedule();
-  }
-
-  #dial(): void {
-    this.#retry = undefined;
-    const carrier = this.#options.connect();
-    if (carrier === undefined) return this.schedule();
-    const deadline = this.#options.node.after(DIAL_DEADLINE_MS, () => this.#fail());
-    const attempt: Attempt = { carrier, deadline };
-    this.#attempt = attempt;
-    carrier.onMessage = (bundle) => this.#answer(attempt, bundle);
-    carrier.onClose = () => this.#fail();
-  }
-
-  #answer(attempt: Attempt, bundle: Uint8Array): void {
-    const { dice, identity, serverKey, node } = this.#options;
-    const { carrier } = attempt;
-    try {
-      const gen = this.#keeper.nextGen();
-      const link = { slot: this.#slot, gen, now: node.now };
-      const offered = answerBundle(dice, identity, serverKey, bundle, link);
-      this.#keeper.offer(offered.link, offered.boot);
-      attempt.link = offered.link;
-      this.#keeper.driver.attach(offered.link, prefixed(carrier, offered.prefix));
-    } catch (error) {
-      if (!(error instanceof ProtocolError) || !carrier.wire.tampered) throw error;
-      this.#fail();
+    switch (event.kind) {
+      case "accepted":
+        return this.#accepted(event.slot);
+      case "refused":
+        return this.#links.refused(event.slot, event.refusal);
+      case "aged":
+        this.aged += 1;
+        return this.#links.replace(event.slot);
+      case "suspect":
+      case "goAway":
+        return this.#links.replace(event.slot);
+      default:
+        return;
     }
   }
 
-  accepted(): void {
-    const attempt = this.#attempt;
-    if (attempt?.link === undefined) return;
-    attempt.deadline.cancel();
-    this.#attempt = undefined;
-    const old = this.#current;
-    this.#current = { link: attempt.link, carrier: attempt.carrier };
-    if (old !== undefined) this.#keeper.driver.lose(old.link, "replaced");
-    this.#backoff.reset();
-    this.#options.onAccepted(this.#slot, attempt.carrier);
-  }
-
-  lost(link: Link): void {
-    if (this.#current?.link === link) this.#current = undefined;
-    if (this.#attempt?.link === link) this.#giveUp();
-    if (this.#current === undefined) this.schedule();
-  }
-
-  #fail(): void {
-    const link = this.#attempt?.link;
-    if (link !== undefined) return this.#keeper.driver.lose(link, "not accepted");
-    this.#giveUp();
-    if (this.#current === undefined) this.schedule();
-  }
-
-  #giveUp(): void {
-    this.#attempt?.deadline.cancel();
-    this.#attempt?.carrier.close();
-    this.#attempt = undefined;
+  #accepted(slot: number): void {
+    const carrier = this.#offered.get(slot);
+    this.#links.accepted(slot);
+    if (carrier !== undefined) this.#options.onAccepted(slot, carrier);
   }
 }
 

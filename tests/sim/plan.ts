@@ -1,3 +1,4 @@
+import { LIMITS } from "../../src/proto/index.ts";
 import type { Dice } from "./dice.ts";
 import type { RequestMix } from "./request.ts";
 import type { Path } from "./wire.ts";
@@ -10,6 +11,7 @@ export const FAULTS = [
   "restart",
   "freeze",
   "jump",
+  "network",
   "outage",
   "lateDial",
   "lostAccept",
@@ -23,6 +25,8 @@ export type Fault = (typeof FAULTS)[number];
 export interface Plan {
   readonly path: Path;
   readonly slots: number;
+  /** When the client replaces a link, ± 20 %. */
+  readonly linkAgeMs: number;
   readonly resumeWindowMs: number;
   /** What each end takes beyond the streams' exemptions. */
   readonly poolBytes: number;
@@ -55,7 +59,9 @@ export function makePlan(dice: Dice): Plan {
   const many = dice.chance(0.006);
   return {
     path,
-    slots: dice.chance(0.75) ? 1 : 2 + dice.int(2),
+    slots: dice.chance(0.5) ? 1 : 2 + dice.int(2),
+    // Never so young that renewals alone would keep a quiet tunnel busy.
+    linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(10_000, 120_000),
     resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),

@@ -75,7 +75,7 @@ export class World {
   }
 
   #startClient(): SimKeeper {
-    const { slots, poolBytes, sendPoolBytes } = this.plan;
+    const { slots, poolBytes, sendPoolBytes, linkAgeMs } = this.plan;
     return new SimKeeper({
       node: this.clientNode,
       dice: this.#dice.fork(),
@@ -85,6 +85,7 @@ export class World {
       slots,
       poolBytes,
       sendPoolBytes,
+      linkAgeMs,
       connect: () => this.#connect(),
       onBlame: (error) => this.#blame("client", error),
       onFlushed: (driver) => this.applications.audit("client", driver),
@@ -117,6 +118,8 @@ export class World {
     this.faults.start();
     clientNode.run(() => client.start());
     const when = this.#dice.fork();
+    // A request that waits all the time: dials are never far away then.
+    if (when.chance(0.5)) client.wait();
     for (let id = 1; id <= plan.requests; id++) {
       const time = when.chance(0.3) ? 0 : when.between(0, plan.activeMs);
       clock.at(time, () => clientNode.run(() => this.applications.open(id, client.driver)));

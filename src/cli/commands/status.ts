@@ -1,4 +1,4 @@
-import type { ClientStatus } from "../../client/client.ts";
+import type { ClientStatus, SlotStatus } from "../../client/client.ts";
 import { ExitCode, UsageError } from "../../runtime/errors.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { clientStateFlag, jsonFlag, stateDirOf, timerOf } from "../options.ts";
@@ -42,13 +42,33 @@ function notRunning(stateDir: string): UsageError {
 function describe(status: ClientStatus): string {
   const rtt = status.rttMs === undefined ? "" : `, round trip ${Math.round(status.rttMs)} ms`;
   const rows = [
-    ["proxy", status.proxy],
+    ["proxy", `${status.proxy}${status.proxyPassword ? ", with a password" : ""}`],
     ["server", status.server],
     ["link", `${status.link} since ${status.since}${rtt}`],
+    ...(status.links.length === 1 ? [] : status.links.map(describeLink)),
     ...(status.lastReason === undefined ? [] : [["last problem", status.lastReason]]),
     ["reconnects", String(status.reconnects)],
     ["streams", String(status.streams)],
     ["bytes", `${status.bytesUp} up, ${status.bytesDown} down`],
   ];
   return formatTable(["running", `pid ${status.pid}`], rows);
+}
+
+function describeLink({ slot, state, ageSeconds, rttMs, streams, lastReason }: SlotStatus): [string, string] {
+  const facts = [
+    `${state}${ageSeconds === undefined ? "" : ` for ${formatSeconds(ageSeconds)}`}`,
+    ...(rttMs === undefined ? [] : [`round trip ${Math.round(rttMs)} ms`]),
+    `${streams} ${streams === 1 ? "stream" : "streams"}`,
+    // Of a link that is up it is history, which the line for all of them tells.
+    ...(state === "up" || lastReason === undefined ? [] : [lastReason]),
+  ];
+  return [`link ${slot}`, facts.join(", ")];
+}
+
+/** The two largest units that matter: `3h 5m`. */
+function formatSeconds(seconds: number): string {
+  const [minutes, hours, days] = [60, 3_600, 86_400].map((unit) => Math.floor(seconds / unit));
+  if (days) return `${days}d ${(hours ?? 0) % 24}h`;
+  if (hours) return `${hours}h ${(minutes ?? 0) % 60}m`;
+  return minutes ? `${minutes}m ${seconds % 60}s` : `${seconds}s`;
 }

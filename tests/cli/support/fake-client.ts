@@ -17,6 +17,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     running: true,
     pid: process.pid,
     proxy: `${hostname}:${port}`,
+    proxyPassword: options.credentials !== undefined,
     server: options.server.url,
     link,
     since: "2026-01-02T03:04:05.000Z",
@@ -24,6 +25,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     streams: 0,
     bytesUp: 12,
     bytesDown: 34,
+    links: slots(options.links, link),
   });
   const control = await serveControl(options.stateDir, ({ op }) => {
     if (op === "stop") setTimeout(() => void end({ kind: "stopped" }), 0);
@@ -48,6 +50,22 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     status,
     stop: () => end({ kind: "stopped" }),
   };
+}
+
+/** Links as different as can be; the one of a client that has only one is plain. */
+function slots(count: number, state: ClientStatus["link"]): ClientStatus["links"] {
+  const plain = { slot: 0, state, streams: 0, reconnects: 0 };
+  if (count === 1) return [plain];
+  const first = { ...plain, ageSeconds: 1, rttMs: 3.25 };
+  const old = { ...first, slot: 1, ageSeconds: 3_661, streams: 1, lastReason: "no sign of life" };
+  const lost = {
+    ...plain,
+    slot: 2,
+    state: "down",
+    streams: 2,
+    lastReason: "the connection was refused",
+  } as const;
+  return [first, old, lost];
 }
 
 function meetFate(

@@ -1,0 +1,134 @@
+import { equalBytes, type Link, type Refusal } from "../proto/index.ts";
+import type { DialFailure, FreshLink, LinkShell } from "./link-shell.ts";
+import { type LinkState, SlotKeeper, type SlotOwner } from "./slot-keeper.ts";
+
+/** How long a wrong identity must be all that answers before it is believed: the server keeps a tunnel that long. */
+const WRONG_SERVER_MS = 5 * 60_000;
+/** And how often at least, so that one dial before a night's sleep and one after it prove nothing. */
+const WRONG_SERVER_DIALS = 3;
+
+/**
+ * The links of one tunnel, one keeper per slot, and what they decide together: under which secret the tunnel is
+ * offered, whether the server has restarted, whether it is the right one. All that is done is done through the shell.
+ */
+export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
+  readonly slots: readonly SlotKeeper<D>[];
+  readonly #shell: LinkShell<D>;
+  #secret: Uint8Array;
+  #gen = 0;
+  /** The server process of the newest dial, and that dial's gen. */
+  #boot: { readonly id: Uint8Array; readonly gen: number } | undefined;
+  #everAccepted = false;
+  #wrongServer: { readonly since: number; dials: number } | undefined;
+  /** Requests that wait for a link. */
+  #waiting = 0;
+
+  constructor(shell: LinkShell<D>, links: number) {
+    this.#shell = shell;
+    this.#secret = shell.random(32);
+    this.slots = Array.from({ length: links }, (_, slot) => new SlotKeeper(slot, this, shell));
+  }
+
+  get secret(): Uint8Array {
+    return this.#secret;
+  }
+
+  /** The best of the slots' states. */
+  get state(): LinkState {
+    const states = this.slots.map(({ state }) => state);
+    return states.find((state) => state === "up") ?? states.find((state) => state === "connecting") ?? "down";
+  }
+
+  /** Only one slot dials until the server has taken its link: else several Hellos race to make the tunnel. */
+  start(): void {
+    this.slots[0]?.start();
+  }
+
+  stop(): void {
+    for (const slot of this.slots) slot.stop();
+  }
+
+  /** A request waits for a link. Call the result when it waits no more. */
+  wait(): () => void {
+    this.#waiting += 1;
+    if (this.state !== "up") for (const slot of this.slots) slot.hasten();
+    let waiting = true;
+    return () => {
+      if (waiting) this.#waiting -= 1;
+      waiting = false;
+    };
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** The network is another one, or this machine has slept: slots that are down dial at once. */
+  startAfresh(): void {
+    for (const slot of this.slots) slot.startAfresh();
+  }
+
+  /** The link of this slot is silent or old, or the server wants it replaced. */
+  replace(slot: number): void {
+    this.slots[slot]?.replace();
+  }
+
+  accepted(slot: number): void {
+    if (this.slots[slot]?.accepted() !== true) return;
+    this.#everAccepted = true;
+    this.#wrongServer = undefined;
+    for (const other of this.slots) other.start();
+  }
+
+  refused(slot: number, refusal: Refusal): void {
+    this.slots[slot]?.refusedFor(refusal);
+  }
+
+  lost(link: Link, reason: string): void {
+    this.slots[link.slot]?.lost(link, reason);
+  }
+
+  nextGen(): number {
+    return this.#gen++;
+  }
+
+  isWaitedFor(slot: SlotKeeper<D>): boolean {
+    // Where another link is up the server can be reached, and streams of this slot may wait for it.
+    const reachable = this.slots.some((other) => other !== slot && other.up);
+    return reachable ? !slot.refused : this.#waiting > 0;
+  }
+
+  /**
+   * Under a new boot id everything that was started is lost, once for all slots. Dials overtake each other: an older
+   * one that has reached the process before must not undo the decision.
+   */
+  admits({ boot }: D, gen: number): boolean {
+    this.#wrongServer = undefined;
+    const known = this.#boot;
+    if (known !== undefined && equalBytes(known.id, boot)) {
+      this.#boot = { id: known.id, gen: Math.max(known.gen, gen) };
+      return true;
+    }
+    if (known !== undefined && gen < known.gen) return false;
+    this.#boot = { id: boot, gen };
+    if (known === undefined) return true;
+    for (const slot of this.slots) slot.abandon("the server has restarted");
+    this.#shell.breakStarted();
+    this.#secret = this.#shell.random(32);
+    return true;
+  }
+
+  /** A captive portal may answer for a while; only a server that stays another one is another one. */
+  dialFailed({ wrongServer }: DialFailure): void {
+    if (!wrongServer || (this.#everAccepted && this.state === "up")) {
+      this.#wrongServer = undefined;
+      return;
+    }
+    const now = this.#shell.now();
+    this.#wrongServer ??= { since: now, dials: 0 };
+    this.#wrongServer.dials += 1;
+    const { since, dials } = this.#wrongServer;
+    const sure = dials >= WRONG_SERVER_DIALS && now - since >= WRONG_SERVER_MS;
+    if (sure || !this.#everAccepted) this.#shell.onWrongServer();
+  }
+}

@@ -1,0 +1,204 @@
+import { type Link, REFUSALS, type Refusal } from "../proto/index.ts";
+import { Backoff, LONGEST_WAITED_FOR_MS } from "./backoff.ts";
+import type { DialFailure, FreshLink, LinkShell, Timer } from "./link-shell.ts";
+
+/** From Hello to Accept, at most. */
+const ACCEPT_DEADLINE_MS = 10_000;
+
+export type LinkState = "up" | "connecting" | "down";
+
+/** What slots share: the decisions about the tunnel. */
+export interface SlotOwner<D extends FreshLink> {
+  nextGen(): number;
+  /** False for a link to a server process that is known to be gone. */
+  admits(fresh: D, gen: number): boolean;
+  /** The secret under which the tunnel is offered now, 32 bytes. */
+  readonly secret: Uint8Array;
+  /** Somebody waits for this slot: the next dial is soon. */
+  isWaitedFor(slot: SlotKeeper<D>): boolean;
+  dialFailed(failure: DialFailure): void;
+}
+
+/** What is on its way to become the slot's link, beside the one that is up or alone. */
+type Next =
+  | { readonly kind: "none" }
+  | { readonly kind: "waiting"; readonly timer: Timer; readonly dueAt: number }
+  | Dialling
+  | { readonly kind: "offered"; readonly link: Link; readonly deadline: Timer };
+
+interface Dialling {
+  readonly kind: "dialling";
+  abort: () => void;
+}
+
+const NONE: Next = { kind: "none" };
+
+/**
+ * Keeps the link of one slot up: dials, offers, and dials again when it is lost. A link that is to be replaced (silent,
+ * old, the server asked for it) lives on until its successor is accepted, however many dials that takes.
+ */
+export class SlotKeeper<D extends FreshLink> {
+  readonly slot: number;
+  readonly #owner: SlotOwner<D>;
+  readonly #shell: LinkShell<D>;
+  readonly #backoff: Backoff;
+  #current: Link | undefined;
+  #next: Next = NONE;
+  #running = false;
+  /** The link that is up is to be replaced. */
+  #replace = false;
+  /** The server has said that it wants no link of this slot for now. */
+  refused = false;
+  /** How often a link of it came up. */
+  ups = 0;
+  lastReason: string | undefined;
+
+  constructor(slot: number, owner: SlotOwner<D>, shell: LinkShell<D>) {
+    this.slot = slot;
+    this.#owner = owner;
+    this.#shell = shell;
+    this.#backoff = new Backoff(shell.random);
+  }
+
+  get up(): boolean {
+    return this.#current !== undefined;
+  }
+
+  get state(): LinkState {
+    if (this.up) return "up";
+    return this.#next.kind === "dialling" || this.#next.kind === "offered" ? "connecting" : "down";
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#schedule();
+  }
+
+  /** Ends timers and dials. Links are the driver's to close. */
+  stop(): void {
+    this.#running = false;
+    this.#clear();
+  }
+
+  /** Dials another link beside the one that is up. */
+  replace(): void {
+    if (!this.up) return;
+    this.#replace = true;
+    this.#goOn();
+  }
+
+  /** Somebody has begun to wait: the next dial is at most a second away. */
+  hasten(): void {
+    const far = this.#next.kind === "waiting" && this.#next.dueAt - this.#shell.now() > LONGEST_WAITED_FOR_MS;
+    if (far) this.#schedule();
+  }
+
+  /** The way to the server may be another one now: what was tried before counts for nothing. */
+  startAfresh(): void {
+    if (!this.#running || (this.up && !this.#replace)) return;
+    this.abandon("the network has changed");
+    this.#clear();
+    this.#backoff.reset();
+    this.#schedule();
+  }
+
+  /** Gives up a link that waits for Accept, if there is one. */
+  abandon(reason: string): void {
+    if (this.#next.kind === "offered") this.#shell.lose(this.#next.link, reason);
+  }
+
+  /** The server took the offered link. False if that was given up meanwhile. */
+  accepted(): boolean {
+    if (this.#next.kind !== "offered") return false;
+    const old = this.#current;
+    this.#current = this.#next.link;
+    this.#clear();
+    this.#replace = false;
+    this.refused = false;
+    this.ups += 1;
+    this.#backoff.reset();
+    if (old !== undefined) this.#shell.lose(old, "replaced by a newer link");
+    this.#shell.onUp(this.slot);
+    return true;
+  }
+
+  /** The server did not take the offered link, for a reason that is not final. */
+  refusedFor(refusal: Refusal): void {
+    // A link that was overtaken by a newer one of ours says nothing about the server.
+    this.refused = refusal !== "staleLink";
+    this.abandon(REFUSALS[refusal].sentence);
+  }
+
+  /** A link is gone. One that was replaced is nobody's business any more. */
+  lost(link: Link, reason: string): void {
+    if (this.#next.kind === "offered" && this.#next.link === link) {
+      this.#clear();
+      this.#failed(reason);
+    } else if (this.#current === link) {
+      this.#current = undefined;
+      this.lastReason = reason;
+      if (this.#running) this.#shell.onDown(this.slot, reason);
+    } else return;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#next.kind === "none" && (!this.up || this.#replace)) this.#schedule();
+    // A replacement could take its time; now nothing is up.
+    else if (!this.up && this.#owner.isWaitedFor(this)) this.hasten();
+  }
+
+  #schedule(): void {
+    if (!this.#running || this.#next.kind === "dialling" || this.#next.kind === "offered") return;
+    this.#clear();
+    const delayMs = this.#backoff.next(this.#owner.isWaitedFor(this));
+    const timer = this.#shell.after(delayMs, () => this.#dial());
+    this.#next = { kind: "waiting", timer, dueAt: this.#shell.now() + delayMs };
+  }
+
+  #dial(): void {
+    const gen = this.#owner.nextGen();
+    const dialling: Dialling = { kind: "dialling", abort: () => {} };
+    this.#next = dialling;
+    dialling.abort = this.#shell.dial(this.slot, gen, {
+      dialled: (fresh) => {
+        if (this.#next === dialling) this.#dialled(fresh, gen);
+        else this.#shell.discard(fresh);
+      },
+      failed: (failure) => {
+        if (this.#next !== dialling) return;
+        this.#next = NONE;
+        this.#failed(failure.reason);
+        this.#owner.dialFailed(failure);
+        this.#goOn();
+      },
+    });
+  }
+
+  #dialled(fresh: D, gen: number): void {
+    this.#next = NONE;
+    if (!this.#owner.admits(fresh, gen)) {
+      this.#shell.discard(fresh);
+      this.#failed("the server has restarted meanwhile");
+      return this.#goOn();
+    }
+    const { link } = fresh;
+    const deadline = this.#shell.after(ACCEPT_DEADLINE_MS, () => this.#shell.lose(link, "no Accept in time"));
+    this.#next = { kind: "offered", link, deadline };
+    this.#shell.offer(fresh, this.#owner.secret);
+  }
+
+  #failed(reason: string): void {
+    this.lastReason = reason;
+    if (this.#running) this.#shell.onDialFailed(this.slot, reason);
+  }
+
+  #clear(): void {
+    const next = this.#next;
+    this.#next = NONE;
+    if (next.kind === "waiting") next.timer.cancel();
+    if (next.kind === "offered") next.deadline.cancel();
+    if (next.kind === "dialling") next.abort();
+  }
+}
