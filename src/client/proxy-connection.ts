@@ -2,6 +2,7 @@ import type { Socket } from "bun";
 import { Relay } from "../runtime/relay.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import type { Keeper } from "./keeper.ts";
+import { Patience } from "./patience.ts";
 import {
   type ConnectResult,
   type ConnectStep,
@@ -10,8 +11,11 @@ import {
   type ProxyCredentials,
 } from "./proxy/negotiation.ts";
 
+/** What a request needs of the keeper of the tunnel. */
+export type RequestKeeper = Pick<Keeper, "wait" | "open" | "state" | "downMs">;
+
 export interface ProxyOptions {
-  readonly keeper: Keeper;
+  readonly keeper: RequestKeeper;
   readonly credentials?: ProxyCredentials;
   /** Say "connected" before the far side is: saves a round trip, costs exact errors. */
   readonly optimistic: boolean;
@@ -108,24 +112,22 @@ export class ProxyConnection {
     if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
     const { keeper, optimistic, waitMs } = this.#options;
     const release = keeper.wait();
-    let answered = false;
+    const patience = new Patience(keeper, waitMs, () => this.#giveUp(relay, stream, step));
+    const settled = () => {
+      release();
+      patience.end();
+    };
     const relay: Relay = new Relay({
       onResponse: (result) => {
-        answered = true;
-        release();
+        settled();
         this.#answer(relay, step, result);
       },
-      onDone: () => {
-        release();
-        clearTimeout(patience);
-      },
+      onUnanswered: () => this.#answer(relay, step, "lost"),
+      onDone: settled,
     });
     const relaying: Relaying = { kind: "relaying", relay, step };
     this.#stage = relaying;
     relay.connect(this.#socket);
-    const patience = setTimeout(() => {
-      if (!answered && keeper.state !== "up") this.#giveUp(relay, stream, step);
-    }, waitMs);
     const stream = keeper.open(step.destination, relay);
     if (stream === undefined)
       return this.#answer(relay, step, keeper.state === "up" ? "overloaded" : "noTunnel");

@@ -12,6 +12,8 @@ export type RelaySocket = Pick<
 export interface RelayOptions {
   /** Client: the far connection stands, or why not. */
   readonly onResponse?: (result: DialResult) => void;
+  /** The stream broke before anything was written to the socket, which is its owner's again: for an answer that says so. */
+  readonly onUnanswered?: () => void;
   /** The stream broke before there was a socket: nobody waits for the dial any more. */
   readonly onAbandoned?: () => void;
   /** Socket and stream need nobody any more. Called once. */
@@ -39,6 +41,8 @@ export class Relay implements StreamListener {
   /** A write has failed. Bun tells a paused socket nothing more then, and may report the end of others as a clean one. */
   #broken = false;
   #finArrived = false;
+  /** The socket's peer was given something, or soon will be. */
+  #answered = false;
   #shutDown = false;
   #done = false;
   #progressAt = performance.now();
@@ -71,6 +75,7 @@ export class Relay implements StreamListener {
   /** Writes bytes of our own to the socket, before any of the stream's: the answer to a proxy request. */
   inject(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#done) return;
+    this.#answered = true;
     this.#pending.push(bytes);
     this.#injectedBytes += bytes.length;
     this.#flush();
@@ -114,6 +119,7 @@ export class Relay implements StreamListener {
 
   onData(bytes: Uint8Array): void {
     if (this.#done) return;
+    this.#answered = true;
     this.#pending.push(bytes);
     if (this.#pending.length === 1) this.#flush();
   }
@@ -124,7 +130,12 @@ export class Relay implements StreamListener {
   }
 
   onReset(_code: ResetCode): void {
-    this.#terminate();
+    const { onUnanswered } = this.#options;
+    if (this.#done || this.#answered || this.#finArrived || onUnanswered === undefined) {
+      return this.#terminate();
+    }
+    this.#finish();
+    onUnanswered();
   }
 
   onWritable(): void {

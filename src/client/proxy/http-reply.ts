@@ -43,6 +43,7 @@ const DIAL_FAILED: Readonly<Record<Exclude<ConnectResult, "connected">, readonly
     nameServerFailed: [502, "the server's name server failed to answer"],
     overloaded: [503, "the server has too many connections"],
     noTunnel: [503, "the tunnel is down"],
+    lost: [502, "the connection was lost before there was an answer"],
   };
 
 /** Why there is no connection to `authority`, which has been parsed and so is plain ASCII. */

@@ -37,8 +37,8 @@ export interface ConnectStep {
   answer(result: ConnectResult): Uint8Array;
 }
 
-/** What the far server said, or `noTunnel`: no link came up while the request waited. */
-export type ConnectResult = DialResult | "noTunnel";
+/** What the far server said; `noTunnel`: no link came up while the request waited; `lost`: nobody will say any more. */
+export type ConnectResult = DialResult | "noTunnel" | "lost";
 
 /**
  * Cuts off what follows a plain HTTP request's body: the next request may be for another origin, and this one must not

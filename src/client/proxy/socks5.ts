@@ -27,6 +27,7 @@ const REPLY = {
 const REPLY_OF: Readonly<Record<ConnectResult, number>> = {
   connected: 0,
   general: REPLY.generalFailure,
+  lost: REPLY.generalFailure,
   policy: 2,
   netUnreachable: 3,
   noTunnel: 3,

@@ -79,6 +79,7 @@ test.each<[ConnectResult, string]>([
   ["general", "502 Bad Gateway"],
   ["overloaded", "503 Service Unavailable"],
   ["noTunnel", "503 Service Unavailable"],
+  ["lost", "502 Bad Gateway"],
 ])("HTTP answers %s with %s and names the destination", (result, line) => {
   for (const request of [
     "CONNECT h.example:80 HTTP/1.1\r\n\r\n",

@@ -151,6 +151,7 @@ test.each<[ConnectResult, number]>([
   ["policy", 2],
   ["netUnreachable", 3],
   ["noTunnel", 3],
+  ["lost", 1],
   ["hostUnreachable", 4],
   ["nameNotFound", 4],
   ["nameServerFailed", 4],

@@ -1,0 +1,36 @@
+/** The part of a keeper that says how long there has been no link. */
+export interface Downtime {
+  /** For how long no link has been up, in ms; 0 while one is. */
+  readonly downMs: number;
+}
+
+/**
+ * How long one request waits for a link: `waitMs` without one, however often it comes and goes before. While a link is
+ * up the request waits for the far server, which has its own deadline.
+ */
+export class Patience {
+  readonly #downtime: Downtime;
+  readonly #waitMs: number;
+  readonly #onOver: () => void;
+  readonly #begunAt = performance.now();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(downtime: Downtime, waitMs: number, onOver: () => void) {
+    this.#downtime = downtime;
+    this.#waitMs = waitMs;
+    this.#onOver = onOver;
+    this.#timer = setTimeout(() => this.#look(), waitMs);
+  }
+
+  /** The request waits no more. */
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    const waited = Math.min(this.#downtime.downMs, performance.now() - this.#begunAt);
+    if (waited >= this.#waitMs) return this.#onOver();
+    // Timers may be a little early: never in a busy loop.
+    this.#timer = setTimeout(() => this.#look(), Math.max(this.#waitMs - waited, 1));
+  }
+}

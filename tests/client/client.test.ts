@@ -1,0 +1,292 @@
+import { heapStats } from "bun:jsc";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { connect, createServer, type Socket } from "node:net";
+import type { RunningClient } from "../../src/client/client.ts";
+import { type Home, until, useHomes } from "./support/home.ts";
+
+setDefaultTimeout(60_000);
+
+const newHome = useHomes();
+
+/** What an application says to reach 127.0.0.1:`port`, and how the answer begins that tells it there is no tunnel. */
+const PROTOCOLS: readonly {
+  readonly name: string;
+  readonly request: (port: number) => string;
+  readonly connected: string;
+  readonly noTunnel: string;
+  readonly lost: string;
+}[] = [
+  {
+    name: "SOCKS5",
+    request: (port) => `\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01${portBytes(port)}`,
+    connected: "\x05\x00\x05\x00",
+    noTunnel: "\x05\x00\x05\x03",
+    lost: "\x05\x00\x05\x01",
+  },
+  {
+    name: "SOCKS4",
+    request: (port) => `\x04\x01${portBytes(port)}\x7f\x00\x00\x01\x00`,
+    connected: "\x00\x5a",
+    noTunnel: "\x00\x5b",
+    lost: "\x00\x5b",
+  },
+  {
+    name: "HTTP CONNECT",
+    request: (port) => `CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`,
+    connected: "HTTP/1.1 200 ",
+    noTunnel: "HTTP/1.1 503 ",
+    lost: "HTTP/1.1 502 ",
+  },
+  {
+    name: "plain HTTP",
+    request: (port) => `GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`,
+    connected: "",
+    noTunnel: "HTTP/1.1 503 ",
+    lost: "HTTP/1.1 502 ",
+  },
+];
+
+function portBytes(port: number): string {
+  return String.fromCharCode(port >> 8, port & 255);
+}
+
+/** One application at the proxy: what it has been told, and how its connection ended. */
+class Application {
+  readonly #socket: Socket;
+  told = "";
+  error: string | undefined;
+  ended = false;
+
+  constructor(client: RunningClient, request: string) {
+    this.#socket = connect({ port: client.port, host: "127.0.0.1", allowHalfOpen: true });
+    this.#socket.on("data", (bytes) => {
+      this.told += bytes.toString("latin1");
+    });
+    this.#socket.on("error", ({ message }) => {
+      this.error = message;
+    });
+    this.#socket.on("end", () => {
+      this.ended = true;
+    });
+    this.#socket.write(Buffer.from(request, "latin1"));
+  }
+
+  say(text: string): void {
+    this.#socket.write(text);
+  }
+
+  leave(): void {
+    this.#socket.resetAndDestroy();
+  }
+}
+
+/** A destination that repeats what it hears, and one that hears and says nothing. */
+async function listener(echo: boolean) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    if (echo) socket.pipe(socket);
+    else socket.resume();
+  });
+  const listening = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", listening.resolve);
+  await listening.promise;
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    sockets,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Bytes go there and back on it. */
+async function expectEcho(application: Application, text: string): Promise<void> {
+  application.say(text);
+  await until(() => application.told.endsWith(text));
+  expect(application.error).toBeUndefined();
+}
+
+describe.each(PROTOCOLS)("a request by $name", ({ request, connected, noTunnel, lost }) => {
+  test("made while there is no link waits, and goes through once there is one", async () => {
+    const home = await newHome();
+    const echo = await listener(true);
+    await home.stopServer();
+    const client = await home.startClient({}, false);
+    const application = new Application(client, request(echo.port));
+    await Bun.sleep(300);
+    expect([application.told.startsWith(noTunnel), application.error]).toEqual([false, undefined]);
+    await home.startServer();
+    await until(() => application.told.includes(connected));
+    await until(() => echo.sockets.size === 1);
+    application.leave();
+    echo.close();
+  });
+
+  test("is told after --wait that there is no tunnel", async () => {
+    const home = await newHome();
+    await home.stopServer();
+    const client = await home.startClient({ waitMs: 400 }, false);
+    const begun = performance.now();
+    const application = new Application(client, request(80));
+    await until(() => application.ended || application.error !== undefined);
+    expect(performance.now() - begun).toBeWithin(395, 3_000);
+    expect(application.error).toBeUndefined();
+    expect(application.told).toStartWith(noTunnel);
+  });
+
+  test("that a restarted server has lost before its answer is told so, not cut off", async () => {
+    const home = await newHome();
+    const silent = await listener(false);
+    const client = await home.startClient();
+    home.wire.holding = true;
+    const application = new Application(client, request(silent.port));
+    await until(() => silent.sockets.size === 1);
+    await home.stopServer();
+    home.wire.cut();
+    home.wire.holding = false;
+    await home.startServer();
+    await until(() => application.ended || application.error !== undefined);
+    expect(application.error).toBeUndefined();
+    expect(application.told).toStartWith(lost);
+    silent.close();
+  });
+});
+
+describe("requests without a link", () => {
+  test("wait in 1,024s, and the next is refused at once", async () => {
+    const home = await newHome();
+    await home.stopServer();
+    const client = await home.startClient({ waitMs: 30_000 }, false);
+    const [{ request, noTunnel }] = PROTOCOLS as [(typeof PROTOCOLS)[0]]; // The list above is not empty.
+    const waiting: Application[] = [];
+    for (let count = 0; count < 1_024; count++) {
+      waiting.push(new Application(client, request(80)));
+      if (count % 64 === 63) await until(() => client.status().streams === count + 1);
+    }
+    const oneMore = new Application(client, request(80));
+    await until(() => oneMore.ended);
+    expect(oneMore.told).toStartWith(noTunnel);
+    expect(waiting.filter(({ ended, error }) => ended || error !== undefined)).toEqual([]);
+    for (const application of waiting) application.leave();
+    await until(() => client.status().streams === 0);
+    const again = new Application(client, request(80));
+    await until(() => client.status().streams === 1);
+    expect(again.ended).toBe(false);
+    again.leave();
+  });
+});
+
+describe("a client with three links", () => {
+  const request = (port: number) => PROTOCOLS[0]?.request(port) ?? "";
+
+  async function threeLinks(home: Home) {
+    const echo = await listener(true);
+    const client = await home.startClient({ links: 3 });
+    await until(() => client.status().links.every(({ state }) => state === "up"));
+    const applications = Array.from({ length: 6 }, () => new Application(client, request(echo.port)));
+    await until(() => applications.every(({ told }) => told.startsWith("\x05\x00\x05\x00")));
+    return { echo, client, applications };
+  }
+
+  test("spreads its streams over them, and tells each in its status", async () => {
+    const home = await newHome();
+    const { echo, client, applications } = await threeLinks(home);
+    const { links, reconnects, link } = client.status();
+    expect(links.map(({ slot, streams }) => [slot, streams])).toEqual([
+      [0, 2],
+      [1, 2],
+      [2, 2],
+    ]);
+    for (const { ageSeconds, rttMs, since } of links) {
+      expect([ageSeconds, rttMs]).toEqual([expect.any(Number), expect.any(Number)]);
+      expect(Date.parse(since ?? "")).toBeWithin(Date.now() - 60_000, Date.now() + 1);
+    }
+    expect([link, reconnects, home.wire.connections]).toEqual(["up", 0, 3]);
+    for (const application of applications) application.leave();
+    echo.close();
+  });
+
+  test("loses nothing when one of them, and when all of them are cut", async () => {
+    const home = await newHome();
+    const { echo, client, applications } = await threeLinks(home);
+    for (const cut of [() => home.wire.cutNewest(), () => home.wire.cut()]) {
+      const { reconnects } = client.status();
+      cut();
+      await Promise.all(
+        applications.map((application, at) => expectEcho(application, `hello ${at} after ${reconnects}`)),
+      );
+      await until(() => client.status().links.every(({ state }) => state === "up"));
+      expect(client.status().reconnects).toBeGreaterThan(reconnects);
+    }
+    expect(client.status().links.map(({ streams }) => streams)).toEqual([2, 2, 2]);
+    for (const application of applications) application.leave();
+    echo.close();
+  });
+
+  test("takes a restarted server as one, and goes on with new requests", async () => {
+    const home = await newHome();
+    const { echo, client, applications } = await threeLinks(home);
+    await home.startServer();
+    home.wire.cut();
+    await until(() => applications.every(({ error, ended }) => error !== undefined || ended));
+    await until(() => client.status().links.every(({ state }) => state === "up"));
+    const application = new Application(client, request(echo.port));
+    await until(() => application.told.startsWith("\x05\x00\x05\x00"));
+    await expectEcho(application, "after the restart");
+    application.leave();
+    echo.close();
+  });
+});
+
+describe("what a client keeps", () => {
+  /** WebSockets alive in this process, of client and server, once those that can be collected are. */
+  function webSockets(): number {
+    Bun.gc(true);
+    return heapStats().objectTypeCounts["WebSocket"] ?? 0;
+  }
+
+  test("after 20 reconnects is what it kept before", async () => {
+    const home = await newHome();
+    const client = await home.startClient({ links: 2 });
+    const allUp = () => client.status().links.every(({ state }) => state === "up");
+    const reconnect = async () => {
+      const { reconnects } = client.status();
+      home.wire.cut();
+      await until(() => client.status().reconnects >= reconnects + 2 && allUp());
+    };
+    await until(allUp);
+    for (let round = 0; round < 5; round++) await reconnect();
+    const before = webSockets();
+    for (let round = 0; round < 20; round++) await reconnect();
+    await until(() => webSockets() <= before + 2);
+    const { links, reconnects } = client.status();
+    expect(links.map(({ state, streams }) => [state, streams])).toEqual([
+      ["up", 0],
+      ["up", 0],
+    ]);
+    expect(reconnects).toBeGreaterThanOrEqual(50);
+    expect(home.wire.open).toBe(4);
+  });
+});
+
+describe("a wire that swallows everything", () => {
+  test("is left for a new dial, which a request need not wait for longer than the wire is silent", async () => {
+    const home = await newHome();
+    const echo = await listener(true);
+    const client = await home.startClient();
+    const first = new Application(client, PROTOCOLS[0]?.request(echo.port) ?? "");
+    await until(() => first.told.startsWith("\x05\x00\x05\x00"));
+    home.wire.freeze();
+    first.say("held");
+    const begun = performance.now();
+    await until(() => first.told.endsWith("held"), 15_000);
+    // Suspect after 3 s; the second link carries it.
+    expect(performance.now() - begun).toBeLessThan(8_000);
+    first.leave();
+    echo.close();
+  });
+});
