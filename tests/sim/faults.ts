@@ -11,6 +11,9 @@ export class Faults {
   readonly #dice: Dice;
   #stopped = false;
   #outage = false;
+  /** Slots that cannot be dialled, whatever the others can, and the newest wire of each slot. */
+  readonly #slotsOut = new Set<number>();
+  readonly #newest = new Map<number, Wire>();
   /** What is to happen to the next wire. */
   #nextDial: "lateDial" | "lostAccept" | undefined;
   #serverDown = false;
@@ -45,19 +48,21 @@ export class Faults {
     const { network, clientNode, serverNode } = this.#world;
     this.#stopped = true;
     this.#outage = false;
+    this.#slotsOut.clear();
     if (this.#serverDown) this.#startServer();
     for (const wire of network.wires) wire.release();
     clientNode.thaw();
     serverNode.thaw();
   }
 
-  refusesDial(): boolean {
-    if (this.#serverDown) return true;
+  refusesDial(slot: number): boolean {
+    if (this.#serverDown || this.#slotsOut.has(slot)) return true;
     return !this.#stopped && (this.#outage || this.#dice.chance(this.#world.plan.dialFailureShare));
   }
 
   /** A new wire, of which the bundle arrives after two delays, Hello after three and Accept after four. */
-  dialled(wire: Wire): void {
+  dialled(slot: number, wire: Wire): void {
+    this.#newest.set(slot, wire);
     const fault = this.#nextDial;
     this.#nextDial = undefined;
     if (this.#stopped || fault === undefined) return;
@@ -120,6 +125,8 @@ export class Faults {
         return clientNode.run(() => client.disturbed(false));
       case "outage":
         return this.#startOutage();
+      case "slotOutage":
+        return this.#startSlotOutage();
       case "lateDial":
       case "lostAccept":
         this.#nextDial = fault;
@@ -189,6 +196,19 @@ export class Faults {
     this.#outage = true;
     this.#world.clock.after(this.#duration(), () => {
       this.#outage = false;
+    });
+  }
+
+  // One slot's path is gone, or silent, while the others carry on.
+  #startSlotOutage(): void {
+    const slot = this.#dice.int(this.#world.plan.slots);
+    const wire = this.#newest.get(slot);
+    if (this.#dice.chance(0.5)) wire?.cut(this.#dice.pick(["both", "client", "server", "nobody"]));
+    else wire?.stall(this.#dice.pick(["up", "down", "both"]));
+    this.#slotsOut.add(slot);
+    this.#world.clock.after(this.#duration(), () => {
+      this.#slotsOut.delete(slot);
+      wire?.release();
     });
   }
 

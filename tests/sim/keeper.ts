@@ -22,7 +22,7 @@ export interface SimKeeperOptions {
   /** When links are to be replaced. */
   readonly linkAgeMs: number;
   /** Connects to the server; undefined when that fails at once. */
-  readonly connect: () => WireEnd | undefined;
+  readonly connect: (slot: number) => WireEnd | undefined;
   readonly onBlame: (error: ProtocolError) => void;
   readonly onFlushed: (driver: SimDriver) => void;
   /** The server took a link for `slot` that came over `carrier`. */
@@ -129,7 +129,7 @@ export class SimKeeper {
 
   #dial(slot: number, gen: number, outcome: DialOutcome<SimLink>): () => void {
     const { node } = this.#options;
-    const carrier = this.#options.connect();
+    const carrier = this.#options.connect(slot);
     const failed = (reason: string) => {
       deadline.cancel();
       carrier?.close();

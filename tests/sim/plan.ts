@@ -13,6 +13,7 @@ export const FAULTS = [
   "jump",
   "network",
   "outage",
+  "slotOutage",
   "lateDial",
   "lostAccept",
   "goAway",

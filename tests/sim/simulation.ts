@@ -67,7 +67,7 @@ function textOf(error: unknown): string {
 }
 
 /** One world from its first dial to the last timer. */
-class Simulation {
+export class Simulation {
   readonly world: World;
   events = 0;
 

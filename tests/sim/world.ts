@@ -15,6 +15,8 @@ import type { Wire, WireEnd } from "./wire.ts";
 export interface WorldOptions {
   readonly seed: number;
   readonly trace?: boolean;
+  /** In place of what the seed says. */
+  readonly plan?: Partial<Plan>;
   /** Deliberately broken: see SimServerOptions. */
   readonly fenceByArrival?: boolean;
   readonly forgetsDropped?: boolean;
@@ -47,7 +49,7 @@ export class World {
     const dice = new Dice(options.seed);
     this.#dice = dice;
     this.trace = new Trace(options.trace ?? false);
-    const plan = makePlan(dice.fork());
+    const plan = { ...makePlan(dice.fork()), ...options.plan };
     this.plan = plan;
     this.trace.add(0, () => JSON.stringify(plan));
     const { clock, trace } = this;
@@ -86,7 +88,7 @@ export class World {
       poolBytes,
       sendPoolBytes,
       linkAgeMs,
-      connect: () => this.#connect(),
+      connect: (slot) => this.#connect(slot),
       onBlame: (error) => this.#blame("client", error),
       onFlushed: (driver) => this.applications.audit("client", driver),
       onAccepted: (slot, { wire }) => this.#knownLosses.set(slot, this.#lossesAt.get(wire) ?? 0),
@@ -150,10 +152,10 @@ export class World {
     for (const driver of this.server.drivers) driver.flush();
   }
 
-  #connect(): WireEnd | undefined {
-    if (this.faults.refusesDial()) return undefined;
+  #connect(slot: number): WireEnd | undefined {
+    if (this.faults.refusesDial(slot)) return undefined;
     const wire = this.network.connect();
-    this.faults.dialled(wire);
+    this.faults.dialled(slot, wire);
     return wire.client;
   }
 
