@@ -198,6 +198,18 @@ describe("a client that runs in the state directory", () => {
     await rvpn(["stop"], surroundings);
   });
 
+  test("and wants a password is used with it, and not without", async () => {
+    const { env = {}, ...rest } = withFake("up");
+    const withPassword = { ...rest, env: { ...env, RVPN_PROXY_AUTH: "user:password" } };
+    await rvpn(["client", "--proxy", "0", "--detach"], withPassword);
+    const command = ["run", "--", "sh", "-c", "echo $ALL_PROXY"];
+    expect((await rvpn(command, withPassword)).stdout).toStartWith("socks5h://user:password@127.0.0.1:");
+    const without = await rvpn(command, { ...rest, env });
+    expect(without).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(without.stderr).toContain("wants a user and a password\nhint: ");
+    await rvpn(["stop"], withPassword);
+  });
+
   test("without a link is waited for, and then given up", async () => {
     const surroundings = withFake("unreachable");
     const client = rvpn(["client", "--proxy", "0"], surroundings);

@@ -28,7 +28,7 @@ describe("links grow old and are replaced", () => {
     [2, 1],
     [3, 3],
   ])(
-    "every 12 h ± 20 % of virtual time, and nothing is lost: seed %i, %i links",
+    "every 12 h ± a fifth of virtual time, and nothing is lost: seed %i, %i links",
     (seed, slots) => {
       const simulation = new Simulation({ seed, plan: { ...CALM, slots, activeMs: 60 * HOUR } });
       simulation.run();

@@ -74,9 +74,15 @@ async function findProxy(options: TunnelOptions, link: ServerLink | undefined): 
 
 async function proxyOf(
   running: ClientStatus,
-  { stateDir, timeoutMs = DEFAULT_TIMEOUT_MS }: TunnelOptions,
+  { stateDir, timeoutMs = DEFAULT_TIMEOUT_MS, credentials }: TunnelOptions,
   link: ServerLink | undefined,
 ): Promise<Proxy> {
+  if (running.proxyPassword && credentials === undefined) {
+    throw new UsageError(
+      `the client that runs in ${stateDir} wants a user and a password`,
+      "give the same here: RVPN_PROXY_AUTH=user:password, or --proxy-user and --proxy-password-file",
+    );
+  }
   if (link !== undefined && link.url !== running.server) {
     throw new UsageError(
       `the client that runs in ${stateDir} is for ${running.server}, and this link for ${link.url}`,
