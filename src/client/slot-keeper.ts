@@ -5,6 +5,10 @@ import type { DialFailure, FreshLink, LinkShell, Timer } from "./link-shell.ts";
 /** From Hello to Accept, at most. */
 const ACCEPT_DEADLINE_MS = 10_000;
 
+/** Links that die this young, so many in a row, die of being accepted: dialling at once would be a busy loop. */
+const YOUNG_MS = 200;
+const MAX_YOUNG = 5;
+
 export type LinkState = "up" | "connecting" | "down";
 
 /** What slots share: the decisions about the tunnel. */
@@ -47,6 +51,9 @@ export class SlotKeeper<D extends FreshLink> {
   #running = false;
   /** The link that is up is to be replaced. */
   #replace = false;
+  #upAt = 0;
+  /** Links in a row that died young. */
+  #young = 0;
   /** The server has said that it wants no link of this slot for now. */
   refused = false;
   /** How often a link of it came up. */
@@ -117,7 +124,8 @@ export class SlotKeeper<D extends FreshLink> {
     this.#replace = false;
     this.refused = false;
     this.ups += 1;
-    this.#backoff.reset();
+    this.#upAt = this.#shell.now();
+    if (this.#young < MAX_YOUNG) this.#backoff.reset();
     if (old !== undefined) this.#shell.lose(old, "replaced by a newer link");
     this.#shell.onUp(this.slot);
     return true;
@@ -137,6 +145,7 @@ export class SlotKeeper<D extends FreshLink> {
       this.#failed(reason);
     } else if (this.#current === link) {
       this.#current = undefined;
+      this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
       this.lastReason = reason;
       if (this.#running) this.#shell.onDown(this.slot, reason);
     } else return;

@@ -188,6 +188,23 @@ describe("a lost link", () => {
     expect(bench.set.waiting).toBe(0);
   });
 
+  test("is not dialled at once for ever where every link dies of being accepted", () => {
+    const bench = new Bench();
+    const waits: number[] = [];
+    for (let count = 0; count < 20; count++) {
+      bench.lose(bench.bringUp(), "cut");
+      waits.push(bench.untilDial());
+    }
+    expect(waits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
+    expect(Math.max(...waits)).toBeGreaterThan(5_000);
+    const link = bench.bringUp();
+    bench.run(300);
+    bench.lose(link, "cut");
+    bench.untilDial();
+    bench.lose(bench.bringUp(), "cut");
+    expect(bench.untilDial()).toBe(0);
+  });
+
   test("an offer that is never accepted is given up after 10 s", () => {
     const bench = new Bench();
     const link = bench.answer(bench.dial());
@@ -376,6 +393,7 @@ test("after 20 reconnects of three links no timer is left that was not there bef
   for (const slot of [0, 1, 2]) bench.bringUp(slot);
   expect(bench.clock.waiting).toBe(0);
   for (let round = 0; round < 20; round++) {
+    bench.run(1_000);
     for (const { link } of bench.offers.slice(-3)) bench.lose(link, "cut");
     bench.run(0);
     for (const slot of [1, 2, 0]) bench.bringUp(slot, round % 5 === 0 ? NEW : OLD);

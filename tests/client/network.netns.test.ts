@@ -8,7 +8,9 @@ test.skipIf(isInside || !canIsolate)("in a network of its own", () => runInside(
 
 if (isInside) {
   const newHome = useHomes();
-  beforeAll(() => sh("ip link set lo up\nip link add v0 type veth peer name v1\nip link set v0 up\nip link set v1 up"));
+  beforeAll(() =>
+    sh("ip link set lo up\nip link add v0 type veth peer name v1\nip link set v0 up\nip link set v1 up"),
+  );
 
   describe("a machine that comes into another network", () => {
     test("gives up a dial that hangs in the old one, long before its deadline of 10 s", async () => {
