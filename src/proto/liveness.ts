@@ -72,10 +72,14 @@ export class Liveness {
     return now >= this.#waitingSince + LIMITS.pingDeadlineMs ? "dead" : "suspect";
   }
 
-  /** When to look again, in ms on the caller's clock. */
-  nextWake(now: number): number {
+  /**
+   * When to look again, in ms on the caller's clock. `suspected`: the caller has seen that the link is suspect. By the
+   * clock alone a deadline that passes between a look and this question would never be looked at.
+   */
+  nextWake(suspected: boolean): number {
     if (this.#waitingSince === undefined) return this.#heardAt + this.#pingIdleMs;
-    return now < this.#suspectAt ? this.#suspectAt : this.#waitingSince + LIMITS.pingDeadlineMs;
+    const deadAt = this.#waitingSince + LIMITS.pingDeadlineMs;
+    return suspected ? deadAt : Math.min(this.#suspectAt, deadAt);
   }
 
   #expect(deadlineMs: number, now: number): void {

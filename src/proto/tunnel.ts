@@ -66,7 +66,10 @@ export class Tunnel {
 
   /** This process or its machine has slept: the same, and no link is given up for a silence that was our own. */
   woke(now: number): void {
-    for (const { link } of this.#core.links.values()) link.liveness.woke(now);
+    for (const attached of this.#core.links.values()) {
+      attached.suspected = false;
+      attached.link.liveness.woke(now);
+    }
   }
 
   /** One message from a link's carrier. @throws ProtocolError */
@@ -192,10 +195,10 @@ export class Tunnel {
   }
 
   /** When `tick` should be called next; infinity when there is nothing to wait for. */
-  nextWake(now: number): number {
+  nextWake(): number {
     let wake = Number.POSITIVE_INFINITY;
-    for (const { link, renewAt } of this.#core.links.values()) {
-      wake = Math.min(wake, link.liveness.nextWake(now), link.ackDueAt, renewAt);
+    for (const { link, suspected, renewAt } of this.#core.links.values()) {
+      wake = Math.min(wake, link.liveness.nextWake(suspected), link.ackDueAt, renewAt);
     }
     return wake;
   }

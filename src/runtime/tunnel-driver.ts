@@ -277,7 +277,7 @@ export class TunnelDriver {
 
   #arm(): void {
     const now = performance.now();
-    const wake = this.#tunnel.nextWake(now);
+    const wake = this.#tunnel.nextWake();
     if (wake >= this.#timerAt && this.#timerAt > now) return;
     clearTimeout(this.#timer);
     this.#timerAt = wake;

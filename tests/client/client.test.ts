@@ -255,6 +255,8 @@ describe("what a client keeps", () => {
     const allUp = () => client.status().links.every(({ state }) => state === "up");
     const reconnect = async () => {
       const { reconnects } = client.status();
+      // Links that die younger would be dialled less and less often.
+      await Bun.sleep(250);
       home.wire.cut();
       await until(() => client.status().reconnects >= reconnects + 2 && allUp());
     };

@@ -5,6 +5,7 @@ import { Liveness } from "../../src/proto/liveness.ts";
 import { ReceivingHalf } from "../../src/proto/receiving-half.ts";
 import { tapLinks } from "../sim/link-tap.ts";
 import { TunnelPair } from "../support/tunnel-pair.ts";
+import { Tunnels } from "./support/tunnels.ts";
 
 // Bugs that the simulator found, each as the shortest story that shows it. Where a link is replaced while it still
 // works, `old` is the link before and `fresh` the one that is offered beside it.
@@ -311,8 +312,26 @@ describe("numbers that are not whole", () => {
     for (let i = 0; i < 1_000; i++) {
       const heard = 1_000 + i / 7;
       const liveness = new Liveness(heard, i / 1_000);
-      expect(liveness.takePing(liveness.nextWake(heard))).toBe(true);
+      expect(liveness.takePing(liveness.nextWake(false))).toBe(true);
     }
+  });
+});
+
+describe("a link that becomes suspect between a look at the clock and the question when to look again", () => {
+  test("is looked at again at once, not when it is dead", () => {
+    const tunnels = Tunnels.connected({ delayMs: 5 });
+    for (const line of tunnels.lines) line.stalled = true;
+    const { tunnel } = tunnels.client;
+    tunnels.open();
+    tunnels.run(0);
+    const suspectAt = tunnels.now + LIMITS.urgentPingDeadlineMs;
+    // A timer that is a fraction of a millisecond early; by the time it has been handled the deadline has passed.
+    tunnel.tick(suspectAt - 0.1);
+    expect(tunnel.pollEvent()).toBeUndefined();
+    expect(tunnel.nextWake()).toBe(suspectAt);
+    tunnel.tick(suspectAt + 0.1);
+    expect(tunnel.pollEvent()).toEqual({ kind: "suspect", slot: 0 });
+    expect(tunnel.nextWake()).toBe(suspectAt - LIMITS.urgentPingDeadlineMs + LIMITS.pingDeadlineMs);
   });
 });
 

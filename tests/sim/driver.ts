@@ -152,7 +152,7 @@ export class SimDriver {
   #arm(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const wake = this.tunnel.nextWake(this.now);
+    const wake = this.tunnel.nextWake();
     if (wake === Number.POSITIVE_INFINITY) return;
     this.#timer = this.#options.node.at(wake, () => this.#wake(wake));
   }
@@ -163,9 +163,7 @@ export class SimDriver {
     this.#wakesAtOnce = this.now === this.#wakesAt ? this.#wakesAtOnce + 1 : 0;
     this.#wakesAt = this.now;
     if (this.#wakesAtOnce > MAX_WAKES_AT_ONCE) {
-      fail(
-        `${this.#options.name} wakes without end at ${this.now}: nextWake ${this.tunnel.nextWake(this.now)}`,
-      );
+      fail(`${this.#options.name} wakes without end at ${this.now}: nextWake ${this.tunnel.nextWake()}`);
     }
     if (this.now - dueAt > SLEPT_MS) this.tunnel.woke(this.now);
     this.tunnel.tick(this.now);

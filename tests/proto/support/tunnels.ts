@@ -211,8 +211,8 @@ export class Tunnels {
     while (!done()) {
       const next = Math.min(
         this.#messages[0]?.arrivesAt ?? Number.POSITIVE_INFINITY,
-        Math.max(this.client.tunnel.nextWake(this.now), this.now + 0.1),
-        Math.max(this.server.tunnel.nextWake(this.now), this.now + 0.1),
+        Math.max(this.client.tunnel.nextWake(), this.now + 0.1),
+        Math.max(this.server.tunnel.nextWake(), this.now + 0.1),
       );
       if (next > end) {
         this.now = end;
