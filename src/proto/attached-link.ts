@@ -45,7 +45,7 @@ export class AttachedLink {
   readonly resetAcks = new Set<number>();
   /** Streams first sent in the `hello` phase: the peer's resume list cannot know them. */
   readonly early = new Set<Stream>();
-  /** Set for the packet that carries Hello: extra bytes of padding. */
+  /** Set for the packet that carries Hello or Accept: extra bytes of padding. */
   helloPadding = 0;
   suspected = false;
   /** Client: when to ask for a replacement, in ms; once it was asked for, never again. */

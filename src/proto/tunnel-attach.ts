@@ -4,6 +4,7 @@ import { ProtocolError } from "./errors.ts";
 import type { AcceptFrame, AcceptResult, Frame, HelloFrame, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { handshakePadding } from "./padding.ts";
 import { resume, resumeEntries, startOver } from "./resumption.ts";
 import type { TunnelCore } from "./tunnel-core.ts";
 
@@ -12,9 +13,6 @@ import type { TunnelCore } from "./tunnel-core.ts";
  * stream stands. What becomes of the streams is in resumption.ts. The first link of a tunnel is the same with empty
  * lists.
  */
-
-/** Random padding of a handshake message, at most; the rest of the length says nothing about resumed streams. */
-const HELLO_PADDING_BYTES = 1_024;
 
 /** Client: offers `link` to the server. Its first packet will carry Hello. */
 export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Uint8Array | undefined): void {
@@ -34,7 +32,7 @@ export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Ui
     ...(join === undefined ? {} : { join }),
   };
   attached.frames.push(hello, ...resumeFrames(entries));
-  attached.helloPadding = Math.floor(unit(core) * HELLO_PADDING_BYTES);
+  attached.helloPadding = handshakePadding(core.random);
   core.pending.set(link.slot, attached);
   core.rehome();
 }
@@ -71,6 +69,7 @@ export function accept(
   };
   const attached = new AttachedLink(link, listing(hello.entries, hello.base, result === "dropped"));
   attached.frames.push(frame, ...resumeFrames(entries));
+  attached.helloPadding = handshakePadding(core.random);
   core.links.set(link.slot, attached);
   listed(core, attached, [], now);
   return attached;

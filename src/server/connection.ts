@@ -1,4 +1,5 @@
 import {
+  handshakePadding,
   type KemKeyPair,
   LIMITS,
   Link,
@@ -137,7 +138,12 @@ export class Connection {
   // The client is who it says, so it is told; the close follows behind the packet.
   #refuse(link: Link, carrier: Carrier, refusal: Refusal): void {
     this.#options.log.info("client refused", { reason: REFUSALS[refusal].sentence });
-    const { lead } = link.seal([{ type: "refuse", refusal }], NO_UNITS, performance.now());
+    const extraPadding = handshakePadding(this.#options.random);
+    const { lead } = link.seal(
+      [{ type: "refuse", refusal }],
+      { ...NO_UNITS, extraPadding },
+      performance.now(),
+    );
     carrier.send(lead);
     this.end();
   }

@@ -8,8 +8,6 @@ export const SERVER_LIMITS = {
   droppedRemembered: 16_384,
   /** WebSockets that have not proven a client yet. Above it the oldest goes first. */
   unproven: 1_024,
-  /** How long a tunnel without links is kept. */
-  resumeWindowMs: 5 * 60_000,
   /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
   emptyTunnelMs: 10_000,
   /** Bytes in a WebSocket that the client does not read: beyond the flight limit it answers without listening. */

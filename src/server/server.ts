@@ -8,7 +8,7 @@ import { handleAdmin } from "./admin.ts";
 import { Connection } from "./connection.ts";
 import { createDialer } from "./dialer.ts";
 import { Gate } from "./gate.ts";
-import { DestinationPolicy } from "./policy.ts";
+import type { DestinationPolicy } from "./policy.ts";
 import { TunnelRegistry } from "./registry.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 import { builtInSite, directorySite, type Site } from "./site.ts";
@@ -24,10 +24,12 @@ export interface ServerOptions {
   readonly store: ServerStore;
   readonly stateDir: string;
   readonly decoyDir?: string;
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
+  /** Where clients may connect to. */
+  readonly policy: DestinationPolicy;
   readonly padding: PaddingPolicy;
   readonly drainMs: number;
+  /** How long a tunnel without a link keeps its streams; 0: not at all. */
+  readonly resumeWindowMs: number;
   readonly log: Log;
 }
 
@@ -45,7 +47,7 @@ interface SocketData {
 
 /**
  * Starts a server: gate and site on one port, the control socket beside it.
- * @throws UsageError when the port is taken, a rule does not parse or a server already runs in this directory
+ * @throws UsageError when the port is taken or a server already runs in this directory
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const server = new RvpnServer(options);
@@ -68,12 +70,10 @@ class RvpnServer implements RunningServer {
   readonly hostname: string;
 
   constructor(options: ServerOptions) {
-    const { store, path, decoyDir, allow, deny, padding, log } = options;
+    const { store, path, decoyDir, policy, padding, resumeWindowMs, log } = options;
     this.#options = options;
     this.hostname = options.hostname;
-    const policy = new DestinationPolicy({ allow, deny });
     const dialer = createDialer({ policy, resolver: createSystemResolver(log), log });
-    const { resumeWindowMs } = SERVER_LIMITS;
     this.#registry = new TunnelRegistry({
       dialer,
       gateKey: () => store.gateKeys()[0],

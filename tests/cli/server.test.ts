@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseLink } from "../../src/proto/index.ts";
 import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
 
@@ -70,10 +72,34 @@ describe("rvpn server", () => {
     child.kill();
   });
 
-  test("refuses a rule that is none", async () => {
-    const result = await rvpn(["server", "--state", freshDir(), "--allow", "10.0.0.0/33"]);
+  test.each([
+    ["--allow", "10.0.0.0/33"],
+    ["--deny", "10.0.0.1/8"],
+    ["--resume-window", "300"],
+    ["--resume-window", "-1s"],
+    ["--drain", "soon"],
+    ["--path", "chat"],
+    ["--decoy", "/nowhere/at/all"],
+    ["--listen", "[::1]"],
+    ["--padding", "some"],
+  ])("refuses %s %s before it has made anything", async (flag, value) => {
+    const state = join(freshDir(), "state");
+    const result = await rvpn(["server", "--state", state, `${flag}=${value}`]);
     expect(result).toMatchObject({ exitCode: 2, stdout: "" });
-    expect(result.stderr).toMatch(/^rvpn: .*10\.0\.0\.0\/33.*\nhint: /);
+    expect(result.stderr).toStartWith(`rvpn: ${flag}`);
+    expect(result.stderr).toContain(value);
+    expect(result.stderr).toMatch(/^rvpn: [^\n]+\nhint: [^\n]+\n$/);
+    expect(existsSync(state)).toBe(false);
+  });
+
+  test("takes its resume window from RVPN_RESUME_WINDOW, and names it where that is wrong", async () => {
+    const state = join(freshDir(), "state");
+    const result = await rvpn(["server", "--listen", "0", "--state", state], {
+      env: { RVPN_RESUME_WINDOW: "5 minutes" },
+    });
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toContain("RVPN_RESUME_WINDOW");
+    expect(existsSync(state)).toBe(false);
   });
 });
 

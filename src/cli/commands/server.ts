@@ -4,6 +4,7 @@ import { parseListenAddress } from "../../runtime/address.ts";
 import { UsageError } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import { secureRandom } from "../../runtime/random.ts";
+import { DestinationPolicy } from "../../server/policy.ts";
 import { startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
 import { command, logLevelFlag } from "../command.ts";
@@ -48,6 +49,12 @@ const args = {
     default: "30s",
     description: "how long open connections may go on after SIGTERM",
   },
+  "resume-window": {
+    type: "string",
+    valueHint: "DURATION",
+    default: "5m",
+    description: "how long open connections wait for a client whose link is lost; 0s: not at all",
+  },
   "log-level": logLevelFlag,
 } as const;
 
@@ -58,16 +65,21 @@ proxy serves:
 
   rvpn invite laptop --url wss://vpn.example.org/
 
-SIGTERM and SIGINT drain: open connections may finish. A second signal ends the server at once.
+SIGTERM and SIGINT drain: open connections may finish, also those of a client whose link was lost a moment ago and
+comes back. A second signal ends the server at once.
+A client whose link is lost finds its open connections as it left them if it is back within --resume-window.
 Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them.`,
   async run({ values, nameOf }) {
     const listen = parseListenAddress(values.listen, nameOf("listen"));
     const drainMs = timerOf(values.drain, nameOf("drain"));
+    const resumeWindowMs = timerOf(values["resume-window"], nameOf("resume-window"));
     const path = parsePath(values.path, nameOf("path"));
     const decoyDir =
       values.decoy === undefined ? {} : { decoyDir: parseDecoy(values.decoy, nameOf("decoy")) };
+    const policy = new DestinationPolicy({ allow: values.allow, deny: values.deny });
     const log = logOf(values["log-level"], { otherwise: "info", timestamps: true });
     const stateDir = stateDirOf(values.state, "server");
+    // All flags are read by now: a mistake must not leave a state directory behind.
     // Before anything is begun: from here on a signal ends a server in order, also one that has just come up.
     const signal = nextStopSignal();
     const store = ServerStore.open({ dir: stateDir, now: Date.now, random: secureRandom });
@@ -78,10 +90,10 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       store,
       stateDir,
       ...decoyDir,
-      allow: values.allow,
-      deny: values.deny,
+      policy,
       padding: values.padding,
       drainMs,
+      resumeWindowMs,
       log,
     });
     tellHowToInvite(store, log);
