@@ -38,6 +38,8 @@ export class Relay implements StreamListener {
   #injectedBytes = 0;
   #inputEnded = false;
   #paused = false;
+  /** The tunnel has no link: nothing is read, whatever the stream would take. */
+  #held = false;
   /** A write has failed. Bun tells a paused socket nothing more then, and may report the end of others as a clean one. */
   #broken = false;
   #finArrived = false;
@@ -141,7 +143,23 @@ export class Relay implements StreamListener {
   onWritable(): void {
     if (this.#done) return;
     this.#paused = false;
-    this.#socket?.resume();
+    if (!this.#held) this.#socket?.resume();
+  }
+
+  /** Reads no more of the socket until `go`: nobody is there to send it to, and it would only fill memory. */
+  hold(): void {
+    if (this.#done) return;
+    this.#held = true;
+    if (this.#broken) return this.abort("connection");
+    this.#socket?.pause();
+  }
+
+  /** Ends `hold`. The time of it does not count as time without progress. */
+  go(): void {
+    if (this.#done || !this.#held) return;
+    this.#held = false;
+    this.#progressAt = performance.now();
+    if (!this.#paused) this.#socket?.resume();
   }
 
   /** Breaks both sides: idle half-closed stream, drain deadline, a dial that failed on the way. */
@@ -171,7 +189,7 @@ export class Relay implements StreamListener {
       if (count < 0) {
         this.#broken = true;
         // Of a socket that is not paused the rest of the input is still to come, then its end.
-        if (this.#paused) this.abort("connection");
+        if (this.#paused || this.#held) this.abort("connection");
         return;
       }
       taken += count;

@@ -4,10 +4,19 @@ import { UsageError } from "../runtime/errors.ts";
 import { JsonFields } from "../runtime/json.ts";
 import { linkUrl } from "./admin-url.ts";
 import type { InviteTerms } from "./invite-terms.ts";
+import type { TunnelCounts } from "./registry-stats.ts";
 import type { ClientRecord, InviteRecord, ServerStore } from "./store.ts";
 
 /** An address link carries no secret. */
 const NO_SECRET = new Uint8Array(16);
+
+/** What a running server adds to its files. */
+export interface LiveServer {
+  /** `running`, and counters of the process. */
+  status(): JsonObject;
+  /** What one client has open; undefined if nothing. */
+  clientStats(key: Uint8Array): TunnelCounts | undefined;
+}
 
 /**
  * The operator's commands on a server's store, by a request's `op`. Used by a running server for its control socket
@@ -15,13 +24,15 @@ const NO_SECRET = new Uint8Array(16);
  *
  * - `invite` {name, expiresInMs?, seat?, uses?, url?} → {link, name, kind, expiresAt?, notes}
  * - `add` {name, key, url?} → {link, name, notes}: an address link
- * - `clients` → {clients: [{name, key, kind, addedAt, expiresAt?}], invites: [{name, createdAt, expiresAt, uses, used}]}
+ * - `clients` → {clients: [{name, key, kind, addedAt, expiresAt?, live?}], invites: [{name, createdAt, expiresAt, uses,
+ *   used}], server}: `live` {tunnels, detached, links, streams, heldBytes} of who has any, `server` {running: false} or
+ *   the counters of the process
  * - `revoke` {name} → {revoked, invites}: how many keys and how many open invites
  *
  * Dates are ISO 8601 in UTC, keys `rvpn-pk-…`, `notes` sentences for the operator. `fallbackUrl` may be in every
  * request: where the server itself listens. Throws UsageError for whatever is wrong with a request.
  */
-export function handleAdmin(store: ServerStore, request: ControlRequest): Json {
+export function handleAdmin(store: ServerStore, request: ControlRequest, live?: LiveServer): Json {
   const fields = new JsonFields(request, (problem, cause) => badRequest(request.op, problem, cause));
   const op = fields.string("op");
   const fallback = fields.has("fallbackUrl") ? fields.string("fallbackUrl") : undefined;
@@ -32,7 +43,11 @@ export function handleAdmin(store: ServerStore, request: ControlRequest): Json {
       return add(store, fields, fallback);
     case "clients":
       fields.end();
-      return { clients: store.clients().map(describeClient), invites: store.invites().map(describeInvite) };
+      return {
+        clients: store.clients().map((client) => describeClient(client, live)),
+        invites: store.invites().map(describeInvite),
+        server: live?.status() ?? { running: false },
+      };
     case "revoke": {
       const name = fields.string("name");
       fields.end();
@@ -99,9 +114,20 @@ function withLink(
   return { link, ...reply, notes };
 }
 
-function describeClient({ name, key, kind, addedAtMs, expiresAtMs }: ClientRecord): JsonObject {
+function describeClient(
+  { name, key, kind, addedAtMs, expiresAtMs }: ClientRecord,
+  live: LiveServer | undefined,
+): JsonObject {
   const expiry = expiresAtMs === undefined ? {} : { expiresAt: formatTime(expiresAtMs) };
-  return { name, key: formatPublicKey(key), kind, addedAt: formatTime(addedAtMs), ...expiry };
+  const open = describeOpen(live?.clientStats(key));
+  return { name, key: formatPublicKey(key), kind, addedAt: formatTime(addedAtMs), ...expiry, ...open };
+}
+
+/** Short, because there may be thousands: bytes are those of both directions. */
+function describeOpen(counts: TunnelCounts | undefined): JsonObject {
+  if (counts === undefined) return {};
+  const { tunnels, detached, links, streams, heldBytes, pooledBytes } = counts;
+  return { live: { tunnels, detached, links, streams, heldBytes: heldBytes + pooledBytes } };
 }
 
 function describeInvite({ name, createdAtMs, expiresAtMs, uses, used }: InviteRecord): JsonObject {

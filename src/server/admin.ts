@@ -2,10 +2,10 @@ import { type ControlRequest, callControl, type Json } from "../runtime/control.
 import { UsageError } from "../runtime/errors.ts";
 import { StateDirBusy } from "../runtime/lock.ts";
 import { secureRandom } from "../runtime/random.ts";
-import { handleAdmin } from "./admin-requests.ts";
+import { handleAdmin, type LiveServer } from "./admin-requests.ts";
 import { ServerStore } from "./store.ts";
 
-export { handleAdmin };
+export { handleAdmin, type LiveServer };
 
 /** A server that starts or stops has its directory, but no control socket, for no longer than this. */
 const HANDOVER_MS = 5_000;

@@ -1,6 +1,4 @@
 import {
-  type AcceptResult,
-  equalBytes,
   type Frame,
   type HelloFrame,
   type Link,
@@ -11,9 +9,13 @@ import {
 } from "../proto/index.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Carrier, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import { type AdmissionLimits, ClientAccount, type ServerQuotas, serverQuotas } from "./client-account.ts";
+import { DetachedLedger } from "./detached-ledger.ts";
 import type { Dialer } from "./dialer.ts";
-import { SERVER_LIMITS } from "./server-limits.ts";
+import { countTunnels, type RegistryStats, type TunnelCounts } from "./registry-stats.ts";
+import { detachedBudgetInAll, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
 import { TunnelHost } from "./tunnel-host.ts";
+import { type Standing, TunnelNames } from "./tunnel-names.ts";
 
 export interface RegistryOptions {
   readonly dialer: Dialer;
@@ -23,6 +25,9 @@ export interface RegistryOptions {
   readonly log: Log;
   /** How long a tunnel waits for its client's next link. */
   readonly resumeWindowMs: number;
+  readonly limits?: AdmissionLimits;
+  /** What all detached tunnels together may hold; by default what suits the machine. */
+  readonly detachedBytesInAll?: number;
 }
 
 /** A link whose client is proven and admitted. */
@@ -44,51 +49,86 @@ function refused(refusal: Refusal): Taken {
 }
 
 interface Entry {
+  readonly key: string;
+  /** The identity's public key, in hex. */
+  readonly owner: string;
+  readonly account: ClientAccount;
   readonly host: TunnelHost;
-  expiry: ReturnType<typeof setTimeout> | undefined;
+  /** While it has no link: since when, and the timer that gives it up. */
+  detached: { readonly since: number; readonly timer: ReturnType<typeof setTimeout> } | undefined;
 }
 
 /**
  * The tunnels of a server by (client key, hash of the tunnel's secret): one client can neither see nor resume what is
- * another's. A tunnel outlives its links by the resume window.
+ * another's. A tunnel outlives its links by the resume window, unless its client's detached tunnels hold too much.
  */
 export class TunnelRegistry {
   readonly #options: RegistryOptions;
-  readonly #tunnels = new Map<string, Entry>();
-  /** Tunnels that were given up: their clients must not take a new one for them and repeat requests. */
-  readonly #dropped = new Set<string>();
+  readonly #limits: AdmissionLimits;
+  readonly #names: TunnelNames<Entry>;
+  readonly #accounts = new Map<string, ClientAccount>();
+  readonly #quotas: ServerQuotas;
+  readonly #detached: DetachedLedger;
   readonly #sweeper: ReturnType<typeof setInterval>;
   #draining = false;
 
   constructor(options: RegistryOptions) {
+    const limits = options.limits ?? SERVER_LIMITS;
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), SERVER_LIMITS.sweepMs);
+    this.#limits = limits;
+    this.#quotas = serverQuotas(limits);
+    this.#names = new TunnelNames({
+      remembered: limits.droppedRemembered,
+      rememberMs: limits.droppedRememberedMs,
+      slots: limits.linksPerTunnel,
+    });
+    this.#detached = new DetachedLedger({
+      perClient: limits.detachedBytesPerClient,
+      inAll: options.detachedBytesInAll ?? detachedBudgetInAll(usableMemory()),
+    });
+    this.#sweeper = setInterval(() => this.#sweep(), limits.sweepMs);
   }
 
   /** Takes a link into its tunnel, making the tunnel if it is new; or says why not. */
   take(admitted: Admitted): Taken {
     const { link, hello, carrier, rest, clientKey } = admitted;
     const key = tunnelKey(clientKey, hello.tunnel);
-    const known = this.#tunnels.get(key);
-    if (this.#draining && known === undefined) return refused("draining");
-    if (known === undefined && this.#countOf(clientKey) >= SERVER_LIMITS.tunnelsPerClient)
-      return refused("tooMany");
-    if (known !== undefined && !known.host.isNewer(link.slot, link.gen)) return refused("staleLink");
-    const entry = known ?? this.#create(key, admitted);
-    clearTimeout(entry.expiry);
-    entry.host.accept(link, carrier, hello, this.#result(key, known !== undefined), rest);
+    const standing = this.#names.standing(key, hello, performance.now());
+    const refusal = this.#refusal(standing, clientKey.toHex(), link.slot);
+    if (refusal !== undefined) return refused(refusal);
+    const entry = standing.kind === "known" ? standing.tunnel : this.#create(key, admitted);
+    this.#awake(entry);
+    this.#names.linked(key, link);
+    entry.host.accept(link, carrier, hello, standing.kind === "new" ? standing.result : "resumed", rest);
     return { kind: "taken", driver: entry.host.driver };
   }
 
-  #result(key: string, known: boolean): AcceptResult {
-    if (known) return "resumed";
-    return this.#dropped.delete(key) ? "dropped" : "created";
+  /** Why a link cannot be taken, if so. What a client has too many of, it may get room for by what it left behind. */
+  #refusal(standing: Standing<Entry>, owner: string, slot: number): Refusal | undefined {
+    if (standing.kind === "stale") return "staleLink";
+    if (standing.kind === "tooMany") return "tooMany";
+    const replaces = standing.kind === "known" && standing.tunnel.host.carries(slot);
+    const links = this.#accounts.get(owner)?.links ?? this.#quotas.links;
+    if (links.isFull && !replaces) return "tooMany";
+    if (standing.kind === "known") return undefined;
+    if (this.#draining) return "draining";
+    if (!this.#isFull(owner)) return undefined;
+    const oldest = this.#detached.oldestOf(owner);
+    if (oldest === undefined) return "tooMany";
+    this.#drop(oldest, "its client needs room for another tunnel");
+    return undefined;
+  }
+
+  #isFull(owner: string): boolean {
+    const own = this.#accounts.get(owner)?.tunnels.size ?? 0;
+    return own >= this.#limits.tunnelsPerClient || this.#names.size >= this.#limits.tunnels;
   }
 
   #create(key: string, { name, clientKey }: Admitted): Entry {
     const { dialer, gateKey, random, padding, log } = this.#options;
-    const onDetached = () => this.#wait(key);
-    const onFailed = () => this.#drop(key, "a defect");
+    const owner = clientKey.toHex();
+    const account = this.#accounts.get(owner) ?? new ClientAccount(this.#limits, this.#quotas);
+    this.#accounts.set(owner, account);
     const host = new TunnelHost({
       name,
       clientKey,
@@ -97,11 +137,15 @@ export class TunnelRegistry {
       random,
       padding,
       log,
-      onDetached,
-      onFailed,
+      streams: account.streams,
+      links: account.links,
+      sockets: this.#quotas.sockets,
+      onDetached: () => this.#wait(key),
+      onFailed: () => this.#drop(key, "a defect"),
     });
-    const entry: Entry = { host, expiry: undefined };
-    this.#tunnels.set(key, entry);
+    const entry: Entry = { key, owner, account, host, detached: undefined };
+    account.tunnels.add(key);
+    this.#names.enter(key, entry);
     log.info("tunnel created", { client: name });
     return entry;
   }
@@ -109,108 +153,109 @@ export class TunnelRegistry {
   // A tunnel without links keeps its sockets for the resume window. One without streams has nothing to keep, but its
   // client may be about to dial again.
   #wait(key: string): void {
-    const entry = this.#tunnels.get(key);
+    const entry = this.#names.get(key);
     if (entry === undefined) return;
-    clearTimeout(entry.expiry);
-    if (entry.host.driver.stats().streams === 0) {
-      entry.expiry = setTimeout(
-        () => this.#remove(key, entry, "its client is gone"),
-        SERVER_LIMITS.emptyTunnelMs,
-      );
-      return;
+    this.#awake(entry);
+    const { resumeWindowMs } = this.#options;
+    const isEmpty = entry.host.driver.stats().streams === 0;
+    const windowMs = isEmpty ? Math.min(this.#limits.emptyTunnelMs, resumeWindowMs) : resumeWindowMs;
+    const reason = isEmpty ? "its client is gone" : "the resume window has passed";
+    entry.detached = {
+      since: performance.now(),
+      timer: setTimeout(() => this.#drop(key, reason), windowMs),
+    };
+    for (const over of this.#detached.enter(key, entry.owner, entry.host.keptBytes)) {
+      this.#drop(over, "detached tunnels hold too much");
     }
-    entry.expiry = setTimeout(
-      () => this.#drop(key, "the resume window has passed"),
-      this.#options.resumeWindowMs,
-    );
+  }
+
+  /** The tunnel waits for nobody: it has a link, or is gone. */
+  #awake(entry: Entry): void {
+    clearTimeout(entry.detached?.timer);
+    entry.detached = undefined;
+    this.#detached.leave(entry.key);
   }
 
   #drop(key: string, reason: string): void {
-    const entry = this.#tunnels.get(key);
+    const entry = this.#names.get(key);
     if (entry === undefined) return;
-    this.#remove(key, entry, reason);
-    this.#dropped.add(key);
-    const [oldest] = this.#dropped;
-    if (oldest !== undefined && this.#dropped.size > SERVER_LIMITS.droppedRemembered)
-      this.#dropped.delete(oldest);
-  }
-
-  #remove(key: string, entry: Entry, reason: string): void {
-    this.#tunnels.delete(key);
-    clearTimeout(entry.expiry);
+    this.#awake(entry);
+    this.#names.drop(key, performance.now());
     entry.host.close("lost");
+    entry.account.tunnels.delete(key);
+    if (entry.account.tunnels.size === 0) this.#accounts.delete(entry.owner);
     this.#options.log.info("tunnel ended", { client: entry.host.name, reason });
   }
 
   /** Cuts off every client that is no longer `welcome`, at once. */
   dropUnless(welcome: (clientKey: Uint8Array) => boolean, reason: string): void {
-    for (const [key, { host }] of [...this.#tunnels]) if (!welcome(host.clientKey)) this.#drop(key, reason);
+    for (const [key, { host }] of [...this.#names.entries()])
+      if (!welcome(host.clientKey)) this.#drop(key, reason);
   }
 
   /** Hands every connected client a new gate key. */
   sendGateKey(gateKey: Uint8Array): void {
-    for (const { host } of this.#tunnels.values()) {
+    for (const { host } of this.#names.values()) {
       host.driver.command((tunnel) => tunnel.sendGateKey(gateKey));
     }
   }
 
-  /** No new streams or tunnels; resolves when the old streams are done or `deadlineMs` has passed. */
+  /**
+   * No new streams or tunnels; resolves when the old streams are done or `deadlineMs` has passed. Clients may resume
+   * what they have here. A client that stays away holds the drain up for `drainDetachedMs`, no longer.
+   */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
-    for (const { host } of this.#tunnels.values()) {
+    for (const { host } of this.#names.values()) {
       host.draining = true;
       host.driver.command((tunnel) => tunnel.goAway());
     }
     const deadline = performance.now() + deadlineMs;
-    while (this.stats().streams > 0 && performance.now() < deadline)
-      await Bun.sleep(SERVER_LIMITS.drainPollMs);
+    while (this.#isBusy(performance.now()) && performance.now() < deadline)
+      await Bun.sleep(this.#limits.drainPollMs);
+  }
+
+  /** Whether there are streams that a drain should wait for. */
+  #isBusy(now: number): boolean {
+    for (const { host, detached } of this.#names.values()) {
+      const mayReturn = detached === undefined || now - detached.since < this.#limits.drainDetachedMs;
+      if (mayReturn && host.driver.stats().streams > 0) return true;
+    }
+    return false;
   }
 
   close(): void {
     clearInterval(this.#sweeper);
-    for (const key of [...this.#tunnels.keys()]) this.#drop(key, "the server stops");
-  }
-
-  #countOf(clientKey: Uint8Array): number {
-    let count = 0;
-    for (const { host } of this.#tunnels.values()) if (equalBytes(host.clientKey, clientKey)) count += 1;
-    return count;
+    for (const [key] of [...this.#names.entries()]) this.#drop(key, "the server stops");
   }
 
   #sweep(): void {
-    for (const { host } of this.#tunnels.values()) host.sweep(performance.now());
+    for (const { host } of this.#names.values()) if (host.attached) host.sweep(performance.now());
   }
 
-  /** Counters of the whole server, for the control socket and tests. Bytes where not said otherwise. */
-  stats(): RegistryStats {
-    const sum = {
-      tunnels: this.#tunnels.size,
-      attached: 0,
-      streams: 0,
-      heldBytes: 0,
-      pooledBytes: 0,
-      bytesIn: 0,
-      bytesOut: 0,
-    };
-    for (const { host } of this.#tunnels.values()) {
-      const stats = host.driver.stats();
-      if (host.attached) sum.attached += 1;
-      sum.streams += stats.streams;
-      sum.heldBytes += stats.heldBytes;
-      sum.pooledBytes += stats.ourPoolUsed;
-      sum.bytesIn += host.driver.bytesIn;
-      sum.bytesOut += host.driver.bytesOut;
+  /** What a client has open; undefined if nothing. */
+  clientStats(clientKey: Uint8Array): TunnelCounts | undefined {
+    const account = this.#accounts.get(clientKey.toHex());
+    return account === undefined ? undefined : countTunnels(this.#hostsOf(account.tunnels));
+  }
+
+  *#hostsOf(keys: Iterable<string>): IterableIterator<TunnelHost> {
+    for (const key of keys) {
+      const entry = this.#names.get(key);
+      if (entry !== undefined) yield entry.host;
     }
-    return sum;
+  }
+
+  /** Counters of the whole server, for the control socket and tests. */
+  stats(): RegistryStats {
+    let timers = 0;
+    for (const { detached } of this.#names.values()) if (detached !== undefined) timers += 1;
+    return {
+      ...countTunnels([...this.#names.values()].map(({ host }) => host)),
+      sockets: this.#quotas.sockets.used,
+      detachedBytes: this.#detached.bytes,
+      timers,
+      remembered: this.#names.remembered,
+    };
   }
 }
-
-export type RegistryStats = {
-  readonly tunnels: number;
-  readonly attached: number;
-  readonly streams: number;
-  readonly heldBytes: number;
-  readonly pooledBytes: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-};

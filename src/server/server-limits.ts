@@ -1,15 +1,54 @@
+import { totalmem } from "node:os";
+import { assert, LIMITS, tunnelMemoryBound } from "../proto/index.ts";
+
+const MiB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
 /** Bounds of what clients can make a server hold, each with its reason. */
 export const SERVER_LIMITS = {
   /** Gate nonces remembered per generation, 22 characters each: a day of a busy server, some 10 MB at most. */
   noncesRemembered: 65_536,
   /** Tunnels of one identity: a seat is shared by the parallel jobs of a CI. */
   tunnelsPerClient: 1_024,
-  /** Tunnels remembered as given up, so that their clients do not repeat requests. */
-  droppedRemembered: 16_384,
+  /** Tunnels of all: as many busy machines as one server's two cores could serve at all. */
+  tunnels: 8_192,
+  /** Slots of one tunnel. `--links` above a handful gains nothing, and each slot costs memory in every mark below. */
+  linksPerTunnel: 16,
+  /** Links of one identity: two for each of its tunnels, as when all of them replace theirs. */
+  linksPerClient: 2_048,
+  /** Links of all, a descriptor and some 20 KB each. */
+  links: 16_384,
+  /** Streams of one identity, as many as one tunnel may have. */
+  streamsPerClient: 16_384,
+  /** Streams of all, a descriptor each; service managers allow half a million. */
+  streams: 65_536,
+  /**
+   * Tunnels remembered as given up, so that a late dial brings none back and its client repeats no request. Where more
+   * are given up, the oldest mark makes room, and for as long as it should have lasted a client that has sent something
+   * in a tunnel unknown here hears `dropped`: it loses what it had begun, but nothing runs twice. So the number is no
+   * matter of safety for clients that list what they sent. A Hello of a dial that was given up lists nothing; it can
+   * come until the handshake's deadline, in which at most 10,000 tunnels are made and given up (2,000 handshakes/s).
+   */
+  droppedRemembered: 32_768,
+  /**
+   * A client may have sent a request in a tunnel whose first Accept it has never seen, and fallen asleep. It sends it
+   * again in the tunnel's next Hello, unless it is told `dropped`; no application waits longer than a day.
+   */
+  droppedRememberedMs: 24 * HOUR_MS,
   /** WebSockets that have not proven a client yet. Above it the oldest goes first. */
   unproven: 1_024,
   /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
   emptyTunnelMs: 10_000,
+  /**
+   * How long the streams of a tunnel without links hold up a drain: half a dozen attempts of a client that is there.
+   * One that has been away for longer is not likely to be back before the drain ends.
+   */
+  drainDetachedMs: 10_000,
+  /**
+   * What the detached tunnels of one identity may hold: one tunnel with both pools full and a hundred streams, so that
+   * a client with one tunnel practically never loses it to the budget.
+   */
+  detachedBytesPerClient: 256 * MiB,
   /** Bytes in a WebSocket that the client does not read: beyond the flight limit it answers without listening. */
   socketBufferBytes: 128 * 1024 * 1024,
   /** How often half-closed streams are looked through; their limit is ten minutes. */
@@ -19,3 +58,33 @@ export const SERVER_LIMITS = {
   /** A request head that is not complete after this is closed (seconds, Bun's unit). */
   idleHttpSeconds: 10,
 } as const;
+
+assert(SERVER_LIMITS.tunnelsPerClient <= SERVER_LIMITS.tunnels, "one identity cannot have more than all");
+assert(SERVER_LIMITS.linksPerClient >= SERVER_LIMITS.tunnelsPerClient, "every tunnel may have a link");
+assert(SERVER_LIMITS.links >= SERVER_LIMITS.tunnels, "every tunnel may have a link");
+assert(
+  SERVER_LIMITS.streamsPerClient >= LIMITS.maxStreams,
+  "a tunnel may have the streams that Accept promises",
+);
+assert(
+  SERVER_LIMITS.droppedRemembered >= SERVER_LIMITS.tunnels + 2 * LIMITS.handshakeDeadlineMs,
+  "no mark makes room before its tunnel's last Hello, though all are given up at once and 2 a ms are made",
+);
+assert(
+  SERVER_LIMITS.detachedBytesPerClient >= tunnelMemoryBound(100, LIMITS.poolBytes),
+  "a client with one tunnel keeps it, though its pools are full",
+);
+
+/**
+ * What all detached tunnels together may hold, by the memory of the machine: half of it, for the attached ones need
+ * the other half. By count of identities alone there would be no bound: 10,000 clients may be on the list.
+ */
+export function detachedBudgetInAll(memoryBytes: number): number {
+  return Math.max(SERVER_LIMITS.detachedBytesPerClient, Math.floor(memoryBytes / 2));
+}
+
+/** Memory that this process may use: the machine's, or less in a container. */
+export function usableMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}

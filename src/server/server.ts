@@ -1,15 +1,16 @@
 import type { Server, ServerWebSocket } from "bun";
 import { kem, type PaddingPolicy, type Random } from "../proto/index.ts";
-import { type ControlRequest, type Json, serveControl } from "../runtime/control.ts";
+import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
-import { handleAdmin } from "./admin.ts";
+import { handleAdmin, type LiveServer } from "./admin.ts";
 import { Connection } from "./connection.ts";
 import { createDialer } from "./dialer.ts";
 import { Gate } from "./gate.ts";
 import type { DestinationPolicy } from "./policy.ts";
 import { TunnelRegistry } from "./registry.ts";
+import type { TunnelCounts } from "./registry-stats.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 import { builtInSite, directorySite, type Site } from "./site.ts";
 import type { ServerStore } from "./store.ts";
@@ -38,7 +39,7 @@ export interface RunningServer {
   readonly port: number;
   /** Takes nothing new, lets streams finish for the drain time, then ends. Again: ends at once. */
   stop(): Promise<void>;
-  status(): Json;
+  status(): JsonObject;
 }
 
 interface SocketData {
@@ -55,7 +56,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return server;
 }
 
-class RvpnServer implements RunningServer {
+class RvpnServer implements RunningServer, LiveServer {
   readonly #options: ServerOptions;
   readonly #registry: TunnelRegistry;
   readonly #gate: Gate;
@@ -177,7 +178,7 @@ class RvpnServer implements RunningServer {
     if (request.op === "status") return this.status();
     const before = store.gateKeys()[0];
     const fallbackUrl = `ws://${this.#address}${this.#options.path}`;
-    const reply = handleAdmin(store, { fallbackUrl, ...request });
+    const reply = handleAdmin(store, { fallbackUrl, ...request }, this);
     if (request.op === "revoke") this.#afterRevoke(before);
     return reply;
   }
@@ -199,13 +200,19 @@ class RvpnServer implements RunningServer {
     await this.#http?.stop(true);
   }
 
-  status(): Json {
+  status(): JsonObject {
     return {
       running: true,
       pid: process.pid,
       address: this.#address,
       ...this.#registry.stats(),
+      unproven: this.#unproven.size,
+      rssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  clientStats(key: Uint8Array): TunnelCounts | undefined {
+    return this.#registry.clientStats(key);
   }
 }
 

@@ -1,5 +1,6 @@
 import { assert } from "../proto/index.ts";
 import { CONTROL_LIMITS } from "../runtime/control-protocol.ts";
+import { SERVER_LIMITS } from "./server-limits.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -33,9 +34,15 @@ export const STORE_LIMITS = {
 /** Upper bound of one client's JSON in a reply to `clients`: name, key of 56 characters, kind, two dates, names of fields. */
 const CLIENT_REPLY_BYTES = 280;
 const INVITE_REPLY_BYTES = 220;
+/** And of what one client has open, if it has a tunnel, and of the server's own counters. */
+const LIVE_REPLY_BYTES = 105;
+const STATUS_REPLY_BYTES = 1_024;
 
 assert(
-  STORE_LIMITS.maxClients * CLIENT_REPLY_BYTES + STORE_LIMITS.maxInvites * INVITE_REPLY_BYTES <
+  STORE_LIMITS.maxClients * CLIENT_REPLY_BYTES +
+    STORE_LIMITS.maxInvites * INVITE_REPLY_BYTES +
+    SERVER_LIMITS.tunnels * LIVE_REPLY_BYTES +
+    STATUS_REPLY_BYTES <
     CONTROL_LIMITS.maxReplyBytes,
   "the list of all clients fits into one reply of the control socket",
 );

@@ -16,6 +16,7 @@ import type { Log } from "../runtime/log.ts";
 import { Relay } from "../runtime/relay.ts";
 import { type Carrier, type DriverEvent, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { DialError, type Dialer } from "./dialer.ts";
+import type { Quota } from "./quota.ts";
 
 export interface TunnelHostOptions {
   readonly name: string;
@@ -26,6 +27,11 @@ export interface TunnelHostOptions {
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly log: Log;
+  /** The streams and links of its client, counted with those of the whole server. */
+  readonly streams: Quota;
+  readonly links: Quota;
+  /** Sockets to destinations that are open, of the whole server. */
+  readonly sockets: Quota;
   /** The tunnel has lost its last link and waits for another. */
   readonly onDetached: () => void;
   /** The tunnel has ended by a defect of ours. */
@@ -40,8 +46,7 @@ export class TunnelHost {
   readonly #dialer: Dialer;
   readonly #gateKey: () => Uint8Array;
   readonly #log: Log;
-  /** The highest gen of each slot: a dial that comes late changes nothing. */
-  readonly #gens = new Map<number, number>();
+  readonly #quotas: { readonly streams: Quota; readonly links: Quota; readonly sockets: Quota };
   readonly #links = new Set<Link>();
   readonly #relays = new Set<Relay>();
   draining = false;
@@ -52,15 +57,17 @@ export class TunnelHost {
     this.#dialer = options.dialer;
     this.#gateKey = options.gateKey;
     this.#log = options.log;
+    this.#quotas = options;
     const { random, padding, log, onDetached } = options;
     this.driver = new TunnelDriver({
       tunnel: new Tunnel({ role: "server", random, padding }),
       log,
       onEvent: (event) => this.#onEvent(event),
       onLinkLost: (link, reason) => {
-        this.#links.delete(link);
         log.info("link lost", { client: options.name, slot: link.slot, reason });
-        if (this.#links.size === 0) onDetached();
+        if (!this.#remove(link) || this.attached) return;
+        for (const relay of [...this.#relays]) relay.hold();
+        onDetached();
       },
       onFailed: () => {
         for (const relay of [...this.#relays]) relay.abort("lost");
@@ -73,9 +80,22 @@ export class TunnelHost {
     return this.#links.size > 0;
   }
 
-  /** True when `gen` is newer than every link of `slot` before. */
-  isNewer(slot: number, gen: number): boolean {
-    return gen > (this.#gens.get(slot) ?? -1);
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  /** Whether a link of `slot` is here, whose place a newer one would take. */
+  carries(slot: number): boolean {
+    return [...this.#links].some((link) => link.slot === slot);
+  }
+
+  /**
+   * Bytes that the tunnel keeps, at most: unacknowledged, and received but not taken by its sockets, of which each
+   * stream's first 8 KiB are in no pool.
+   */
+  get keptBytes(): number {
+    const { heldBytes, ourPoolUsed, streams } = this.driver.stats();
+    return heldBytes + ourPoolUsed + streams * LIMITS.exemptBytes;
   }
 
   /** Takes a proven link. The slot's older link, if any, is detached and closed in the same tick. */
@@ -87,25 +107,35 @@ export class TunnelHost {
     rest: readonly Frame[],
   ): void {
     const older = [...this.#links].filter(({ slot }) => slot === link.slot);
-    this.#gens.set(link.slot, link.gen);
     // Before the older one goes: the tunnel is never without a link, so its expiry must not begin.
     this.#links.add(link);
+    this.#quotas.links.add();
     for (const one of older) this.#replace(one);
     this.driver.attach(link, carrier, (tunnel, now) => {
       tunnel.accept(link, hello, result, rest, now);
       tunnel.sendGateKey(this.#gateKey());
     });
+    if (this.attached) for (const relay of [...this.#relays]) relay.go();
   }
 
   #replace(older: Link): void {
-    this.#links.delete(older);
+    this.#remove(older);
     this.driver.lose(older, "replaced by a newer link");
+  }
+
+  /** False for a link that was replaced before. */
+  #remove(link: Link): boolean {
+    if (!this.#links.delete(link)) return false;
+    this.#quotas.links.remove();
+    return true;
   }
 
   /** Breaks every stream and closes every link: expiry, revocation, end of the drain. */
   close(code: ResetCode): void {
     for (const relay of [...this.#relays]) relay.abort(code);
     this.driver.close(code);
+    // After a defect the driver has none to tell of.
+    for (const link of [...this.#links]) this.#remove(link);
   }
 
   /** Ends half-closed streams in which nothing has moved for ten minutes. */
@@ -129,24 +159,31 @@ export class TunnelHost {
   }
 
   #connect(id: number, destination: Destination): void {
+    const { streams, sockets } = this.#quotas;
     const dial = new AbortController();
     const relay: Relay = new Relay({
       onAbandoned: () => dial.abort(),
-      onDone: () => this.#relays.delete(relay),
+      onDone: () => {
+        if (this.#relays.delete(relay)) streams.remove();
+      },
     });
+    const refuse = this.draining || streams.isFull;
     this.#relays.add(relay);
+    streams.add();
     const stream = this.driver.listen(id, relay);
     relay.join(stream);
-    if (this.draining) {
+    if (refuse) {
       stream.respond("overloaded");
       return relay.release();
     }
-    this.#dialer.dial(destination, { handlers: relayHandlers, data: { relay } }, dial.signal).then(
+    const setup = { handlers: relayHandlers, data: { relay, sockets } };
+    this.#dialer.dial(destination, setup, dial.signal).then(
       (socket) => {
         if (relay.done) return socket.terminate();
         stream.respond("connected");
         relay.connect(socket);
-        socket.resume();
+        if (this.attached) socket.resume();
+        else relay.hold();
       },
       (error: unknown) => {
         if (relay.done) return;
@@ -161,16 +198,23 @@ export class TunnelHost {
 
 interface RelayHolder {
   readonly relay: Relay;
+  readonly sockets: Quota;
 }
 
 /** Handlers of every socket to a destination. */
 const relayHandlers: SocketHandler<RelayHolder> = {
   binaryType: "uint8array",
-  open: (socket) => pauseUntilJoined(socket),
+  open: (socket) => {
+    socket.data.sockets.add();
+    pauseUntilJoined(socket);
+  },
   data: ({ data }, bytes) => data.relay.socketData(bytes),
   drain: ({ data }) => data.relay.socketDrain(),
   end: ({ data }) => data.relay.socketEnd(),
-  close: ({ data }, error) => data.relay.socketClose(error ?? undefined),
+  close: ({ data }, error) => {
+    data.sockets.remove();
+    data.relay.socketClose(error ?? undefined);
+  },
   error: ({ data }) => data.relay.socketClose(new Error("socket error")),
 };
 

@@ -103,6 +103,34 @@ describe("rvpn server", () => {
   });
 });
 
+test("clients --json has the counters of a running server, and says when none runs", async () => {
+  const { child, dir, port } = await startServer();
+  const listed = async () => JSON.parse((await rvpn(["clients", "--json", "--state", dir])).stdout);
+  const { server, ...lists } = await listed();
+  expect(lists).toEqual({ clients: [], invites: [] });
+  const { rssBytes, ...counters } = server;
+  expect(counters).toEqual({
+    running: true,
+    pid: child.pid,
+    address: `127.0.0.1:${port}`,
+    tunnels: 0,
+    detached: 0,
+    links: 0,
+    streams: 0,
+    heldBytes: 0,
+    pooledBytes: 0,
+    sockets: 0,
+    detachedBytes: 0,
+    timers: 0,
+    remembered: 0,
+    unproven: 0,
+  });
+  expect(rssBytes).toBeGreaterThan(10_000_000);
+  child.kill();
+  await child.exited;
+  expect((await listed()).server).toEqual({ running: false });
+});
+
 describe.each(["running", "not running"])("with a server that is %s", (state) => {
   async function serverState(): Promise<{ RVPN_STATE: string }> {
     const { child, dir } = await startServer();

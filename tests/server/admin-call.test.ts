@@ -65,7 +65,7 @@ describe("callServer", () => {
     const call = callServer(dir, { op: "clients" });
     await Bun.sleep(200);
     await serve((request) => handleAdmin(store, request), dir);
-    expect(await call).toEqual({ clients: [], invites: [] });
+    expect(await call).toEqual({ clients: [], invites: [], server: { running: false } });
   });
 
   test("waits for a server that is stopping", async () => {
@@ -73,7 +73,7 @@ describe("callServer", () => {
     const call = callServer(dir, { op: "clients" });
     await Bun.sleep(200);
     store.close();
-    expect(await call).toEqual({ clients: [], invites: [] });
+    expect(await call).toEqual({ clients: [], invites: [], server: { running: false } });
   });
 
   test("names a process that has the directory and does not answer", async () => {

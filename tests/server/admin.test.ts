@@ -180,6 +180,7 @@ describe("the other operations", () => {
       invites: [
         { name: "laptop", createdAt: addedAt, expiresAt: "2025-02-01T12:00:00.000Z", uses: 2, used: 0 },
       ],
+      server: { running: false },
     });
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { admission } from "../../src/server/admission.ts";
 import { Roster, type StoredInvite } from "../../src/server/roster.ts";
 import { withClient, withInvite, withoutName } from "../../src/server/roster-changes.ts";
+import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
 import { STORE_LIMITS } from "../../src/server/store-limits.ts";
 import { usageErrorOf } from "../runtime/state-support.ts";
 import { DAY_MS, HOUR_MS, START_MS as now } from "./store-support.ts";
@@ -105,7 +106,11 @@ test("a list of the greatest size fits into one reply", () => {
     uses: STORE_LIMITS.maxUses,
     used: STORE_LIMITS.maxUses,
   };
-  const clients = Array(STORE_LIMITS.maxClients).fill(record);
+  const counts = { tunnels: 1_024, detached: 1_024, links: 2_048, streams: 16_384, heldBytes: 10 ** 11 };
+  const clients = [
+    ...Array(SERVER_LIMITS.tunnels).fill({ ...record, live: counts }),
+    ...Array(STORE_LIMITS.maxClients - SERVER_LIMITS.tunnels).fill(record),
+  ];
   const invites = Array(STORE_LIMITS.maxInvites).fill(invite);
   expect(JSON.stringify({ ok: true, result: { clients, invites } }).length).toBeLessThan(4 * 1024 * 1024);
 });

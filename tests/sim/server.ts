@@ -6,6 +6,8 @@ import {
   type TunnelEvent,
   tunnelKey,
 } from "../../src/proto/index.ts";
+import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
+import { TunnelNames } from "../../src/server/tunnel-names.ts";
 import type { Timer } from "./clock.ts";
 import type { Dice } from "./dice.ts";
 import { SimDriver } from "./driver.ts";
@@ -15,6 +17,12 @@ import type { Node } from "./node.ts";
 import type { WireEnd } from "./wire.ts";
 
 const HANDSHAKE_DEADLINE_MS = 5_000;
+/** One client makes a handful of tunnels in a seed: none of these is reached. */
+const NAMES = {
+  remembered: SERVER_LIMITS.droppedRemembered,
+  rememberMs: SERVER_LIMITS.droppedRememberedMs,
+  slots: SERVER_LIMITS.linksPerTunnel,
+} as const;
 const NO_UNITS = { body: false, units: [], appLimited: true } as const;
 
 export interface SimServerOptions {
@@ -41,7 +49,6 @@ export interface SimServerOptions {
 
 interface Host {
   readonly driver: SimDriver;
-  readonly gens: Map<number, number>;
   readonly links: Set<Link>;
   expiry?: Timer;
 }
@@ -50,19 +57,18 @@ interface Host {
 export class SimServer {
   readonly #options: SimServerOptions;
   readonly #boot: Uint8Array;
-  readonly #tunnels = new Map<string, Host>();
-  /** Given-up tunnels with the gens of their slots: a late dial must not bring one back. */
-  readonly #dropped = new Map<string, Map<number, number>>();
+  readonly #tunnels: TunnelNames<Host>;
   readonly #deadlines = new Set<Timer>();
   #over = false;
 
   constructor(options: SimServerOptions) {
     this.#options = options;
     this.#boot = options.dice.random(16);
+    this.#tunnels = new TunnelNames(options.forgetsDropped ? { ...NAMES, rememberMs: 0 } : NAMES);
   }
 
   get drivers(): SimDriver[] {
-    return [...this.#tunnels.values()].map(({ driver }) => driver);
+    return this.#over ? [] : [...this.#tunnels.values()].map(({ driver }) => driver);
   }
 
   /** A wire stands: the bundle goes out with the upgrade. */
@@ -97,13 +103,13 @@ export class SimServer {
 
   #take({ clientKey, link, hello, rest }: ReturnType<SimServerHandshake["finish"]>, carrier: WireEnd): void {
     const key = tunnelKey(clientKey, hello.tunnel);
-    const known = this.#tunnels.get(key);
-    const gens = known?.gens ?? this.#dropped.get(key) ?? new Map<number, number>();
-    if (!this.#isNewer(gens, link)) return this.#refuse(link, carrier);
-    const result = known !== undefined ? "resumed" : this.#dropped.delete(key) ? "dropped" : "created";
-    const host = known ?? this.#create(key, gens);
+    const gen = this.#options.fenceByArrival ? Number.MAX_SAFE_INTEGER : link.gen;
+    const standing = this.#tunnels.standing(key, { ...hello, gen }, this.#options.node.now);
+    if (standing.kind === "stale" || standing.kind === "tooMany") return this.#refuse(link, carrier);
+    const result = standing.kind === "new" ? standing.result : "resumed";
+    const host = standing.kind === "known" ? standing.tunnel : this.#create(key);
     host.expiry?.cancel();
-    gens.set(link.slot, link.gen);
+    this.#tunnels.linked(key, link);
     host.links.add(link);
     for (const older of [...host.links]) {
       if (older.slot === link.slot && older !== link) host.driver.lose(older, "replaced");
@@ -118,10 +124,6 @@ export class SimServer {
     }
   }
 
-  #isNewer(gens: ReadonlyMap<number, number>, link: Link): boolean {
-    return this.#options.fenceByArrival || link.gen > (gens.get(link.slot) ?? -1);
-  }
-
   #refuse(link: Link, carrier: WireEnd): void {
     carrier.send(
       link.seal([{ type: "refuse", refusal: "staleLink" }], NO_UNITS, this.#options.node.now).lead,
@@ -129,7 +131,7 @@ export class SimServer {
     carrier.close();
   }
 
-  #create(key: string, gens: Map<number, number>): Host {
+  #create(key: string): Host {
     const { node, trace, dice, onBlame, onFlushed, onConnect, poolBytes, sendPoolBytes } = this.#options;
     const driver: SimDriver = new SimDriver({
       name: "server",
@@ -143,8 +145,8 @@ export class SimServer {
       },
       onLinkLost: (link) => this.#linkLost(key, link),
     });
-    const host: Host = { driver, gens, links: new Set() };
-    this.#tunnels.set(key, host);
+    const host: Host = { driver, links: new Set() };
+    this.#tunnels.enter(key, host);
     return host;
   }
 
@@ -161,8 +163,7 @@ export class SimServer {
     const host = this.#tunnels.get(key);
     if (host === undefined) return;
     this.#options.trace.add(this.#options.node.clock.now, () => "server: tunnel dropped");
-    this.#tunnels.delete(key);
-    if (!this.#options.forgetsDropped) this.#dropped.set(key, host.gens);
+    this.#tunnels.drop(key, this.#options.node.now);
     this.#options.onDropped(host.driver);
     host.driver.stop();
   }
@@ -175,7 +176,6 @@ export class SimServer {
       expiry?.cancel();
       driver.vanish();
     }
-    this.#tunnels.clear();
   }
 
   goAway(): void {
