@@ -1,5 +1,5 @@
 import { equalBytes, type Refusal } from "../proto/index.ts";
-import { isExpired, type Roster, type StoredInvite } from "./roster.ts";
+import { type ClientRecord, type GateSpan, isExpired, type Roster, type StoredInvite } from "./roster.ts";
 import { withClient, withoutDeadInvites } from "./roster-changes.ts";
 import { STORE_LIMITS } from "./store-limits.ts";
 
@@ -18,6 +18,8 @@ export interface Applicant {
   readonly key: Uint8Array;
   /** Hash of the invite's secret that it showed, if it did. */
   readonly inviteHash: Uint8Array | undefined;
+  /** The gate keys that it came with and is sent, for its record. */
+  readonly gate: GateSpan;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface Applicant {
  */
 export function admission(
   roster: Roster,
-  { key, inviteHash }: Applicant,
+  { key, inviteHash, gate }: Applicant,
   now: number,
 ): { readonly admission: Admission; readonly roster?: Roster } {
   const client = roster.client(key);
@@ -48,7 +50,7 @@ export function admission(
   if (client === undefined && roster.clients.length >= STORE_LIMITS.maxClients) return refused("tooMany");
   return {
     admission: { kind: "admitted", name: invite.name, joined: true },
-    roster: join(roster, key, invite, now),
+    roster: join(roster, { name: invite.name, key, kind: "client", addedAtMs: now, gate }, invite, now),
   };
 }
 
@@ -69,9 +71,8 @@ function openInvite(
   return isExpired(invite, now) ? "inviteExpired" : invite;
 }
 
-function join(roster: Roster, key: Uint8Array, invite: StoredInvite, now: number): Roster {
+function join(roster: Roster, record: ClientRecord, invite: StoredInvite, now: number): Roster {
   const invites = roster.invites.map((each) => (each === invite ? { ...each, used: each.used + 1 } : each));
-  const record = { name: invite.name, key, kind: "client", addedAtMs: now } as const;
   return withClient(withoutDeadInvites(roster.with({ invites }), now), record);
 }
 

@@ -20,6 +20,8 @@ export interface ConnectionOptions {
   readonly store: ServerStore;
   readonly registry: TunnelRegistry;
   readonly boot: Uint8Array;
+  /** Generation of the gate key that its token was made with. */
+  readonly gateGeneration: number | undefined;
   readonly kem: KemKeyPair;
   readonly random: Random;
   readonly padding: PaddingPolicy;
@@ -120,7 +122,7 @@ export class Connection {
     const now = performance.now();
     const jitter = (random(1)[0] ?? 0) / 256;
     const { hello, rest, link } = Link.ofFirstPacket({ ratchet, plaintext, padding, jitter, now });
-    const admission = store.admit(clientKey, hello.join);
+    const admission = store.admit(clientKey, hello.join, this.#options.gateGeneration);
     if (admission.kind === "refused") {
       if (admission.cause !== undefined)
         log.error("a join was not kept", { reason: admission.cause.message });

@@ -3,7 +3,7 @@ import { SERVER_LIMITS } from "./server-limits.ts";
 
 /**
  * Decides which requests may become a WebSocket: those that carry a gate token in `Cookie: sid=…`, made with the
- * current or the previous gate key and not used before. Every request costs one token check, so that none is faster
+ * current or an older gate key and not used before. Every request costs one token check, so that none is faster
  * than another (PROTOCOL.md section 3).
  */
 export class Gate {
@@ -42,7 +42,7 @@ export class Gate {
 }
 
 /** The value of the cookie `sid` (RFC 6265 section 4.2). */
-function sessionCookie(request: Request): string | undefined {
+export function sessionCookie(request: Request): string | undefined {
   for (const pair of request.headers.get("cookie")?.split(";") ?? []) {
     const [name, value] = pair.trim().split("=", 2);
     if (name === "sid") return value;

@@ -193,11 +193,11 @@ export class TunnelRegistry {
       if (!welcome(host.clientKey)) this.#drop(key, reason);
   }
 
-  /** Hands every connected client a new gate key. */
-  sendGateKey(gateKey: Uint8Array): void {
-    for (const { host } of this.#names.values()) {
-      host.driver.command((tunnel) => tunnel.sendGateKey(gateKey));
-    }
+  /** Hands every connected client a new gate key; tells which clients these are. */
+  sendGateKey(gateKey: Uint8Array): Uint8Array[] {
+    const hosts = [...this.#names.values()].map(({ host }) => host).filter(({ attached }) => attached);
+    for (const { driver } of hosts) driver.command((tunnel) => tunnel.sendGateKey(gateKey));
+    return hosts.map(({ clientKey }) => clientKey);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { UsageError } from "../runtime/errors.ts";
-import { type ClientRecord, isOpen, type Roster, type StoredInvite } from "./roster.ts";
+import { type ClientRecord, isExpired, isOpen, type Roster, type StoredInvite } from "./roster.ts";
 import { STORE_LIMITS } from "./store-limits.ts";
 
 /** What the operator's commands make of a roster. Names and keys have been checked. */
@@ -77,4 +77,33 @@ function unknownName(roster: Roster, name: string): UsageError {
       : `"${name}" was revoked before, ${new Date(before.revokedAtMs).toISOString()}`,
     "rvpn clients lists all names",
   );
+}
+
+/** Generations of the gate's key that somebody who is welcome may have and no newer one. */
+export function gateKeysInUse({ clients, invites }: Roster, now: number): Set<number> {
+  const inUse = new Set<number>();
+  for (const client of clients) {
+    if (isExpired(client, now)) continue;
+    const { from, to } = client.gate;
+    inUse.add(to);
+    // A seat's link is for ever; its other users have what they were sent last.
+    if (client.kind === "seat") inUse.add(from);
+    else for (let generation = from; generation < to; generation++) inUse.add(generation);
+  }
+  for (const invite of invites) if (isOpen(invite, now)) inUse.add(invite.gate);
+  return inUse;
+}
+
+/** The clients with these keys (in hex) came in with gate key `from`, if given, and were sent `to`. */
+export function withGateKeySent(
+  roster: Roster,
+  keys: ReadonlySet<string>,
+  { from, to }: { readonly from?: number; readonly to: number },
+): Roster {
+  const moved = (client: ClientRecord): ClientRecord => {
+    if (!keys.has(client.key.toHex())) return client;
+    const start = client.kind === "seat" ? client.gate.from : (from ?? client.gate.from);
+    return { ...client, gate: { from: Math.min(start, to), to } };
+  };
+  return roster.with({ clients: roster.clients.map(moved) });
 }

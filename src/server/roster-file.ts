@@ -2,7 +2,7 @@ import { decodeBase64url, encodeBase64url, formatPublicKey, parsePublicKey } fro
 import type { JsonFields, JsonObject } from "../runtime/json.ts";
 import { readStateFile, writeStateFile } from "../runtime/state-file.ts";
 import { isName } from "./names.ts";
-import { type ClientRecord, type RevokedKey, Roster, type StoredInvite } from "./roster.ts";
+import { type ClientRecord, type GateSpan, type RevokedKey, Roster, type StoredInvite } from "./roster.ts";
 import { STORE_LIMITS } from "./store-limits.ts";
 
 /** `clients.json`. Nothing in it lets anybody in: public keys, and hashes of invites. */
@@ -47,17 +47,29 @@ function readClient(fields: JsonFields): ClientRecord {
     key: readKey(fields),
     kind: fields.oneOf("kind", ["client", "seat"]),
     addedAtMs: readTime(fields, "addedAt"),
+    gate: readSpan(fields),
   };
   return fields.has("expiresAt") ? { ...record, expiresAtMs: readTime(fields, "expiresAt") } : record;
 }
 
-function writeClient({ name, key, kind, addedAtMs, expiresAtMs }: ClientRecord): JsonObject {
+function readSpan(fields: JsonFields): GateSpan {
+  const from = readGeneration(fields, "gateFrom");
+  return { from, to: fields.integer("gateTo", from, Number.MAX_SAFE_INTEGER) };
+}
+
+function readGeneration(fields: JsonFields, key: string): number {
+  return fields.integer(key, 0, Number.MAX_SAFE_INTEGER);
+}
+
+function writeClient({ name, key, kind, addedAtMs, expiresAtMs, gate }: ClientRecord): JsonObject {
   return {
     name,
     key: formatPublicKey(key),
     kind,
     addedAt: formatTime(addedAtMs),
     expiresAt: expiresAtMs === undefined ? undefined : formatTime(expiresAtMs),
+    gateFrom: gate.from,
+    gateTo: gate.to,
   };
 }
 
@@ -70,10 +82,11 @@ function readInvite(fields: JsonFields): StoredInvite {
     expiresAtMs: readTime(fields, "expiresAt"),
     uses,
     used: fields.integer("used", 0, uses),
+    gate: readGeneration(fields, "gate"),
   };
 }
 
-function writeInvite({ name, hash, createdAtMs, expiresAtMs, uses, used }: StoredInvite): JsonObject {
+function writeInvite({ name, hash, createdAtMs, expiresAtMs, uses, used, gate }: StoredInvite): JsonObject {
   return {
     name,
     hash: encodeBase64url(hash),
@@ -81,6 +94,7 @@ function writeInvite({ name, hash, createdAtMs, expiresAtMs, uses, used }: Store
     expiresAt: formatTime(expiresAtMs),
     uses,
     used,
+    gate,
   };
 }
 

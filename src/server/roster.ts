@@ -1,3 +1,11 @@
+/** Generations of the gate's key (gate-file.ts). */
+export interface GateSpan {
+  /** Of a seat: the key in its link. Of a client: the one that it last came in with. */
+  readonly from: number;
+  /** The newest that it was sent on a link since. It has one of those in between, unless it is a seat's. */
+  readonly to: number;
+}
+
 /** Somebody who may use the server. A name may stand for several: the devices of one person, the seats of one CI. */
 export interface ClientRecord {
   readonly name: string;
@@ -8,6 +16,7 @@ export interface ClientRecord {
   readonly addedAtMs: number;
   /** From here on the client is refused as expired. Without it there is no end. */
   readonly expiresAtMs?: number;
+  readonly gate: GateSpan;
 }
 
 /** An invite as the operator sees it. */
@@ -23,6 +32,8 @@ export interface InviteRecord {
 export interface StoredInvite extends InviteRecord {
   /** `inviteHash` of the secret, which only the link has: whoever reads our files joins nowhere. */
   readonly hash: Uint8Array;
+  /** Generation of the gate's key in its link. */
+  readonly gate: number;
 }
 
 export interface RevokedKey {

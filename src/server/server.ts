@@ -7,13 +7,14 @@ import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
 import { Connection } from "./connection.ts";
 import { createDialer } from "./dialer.ts";
-import { Gate } from "./gate.ts";
+import { Gate, sessionCookie } from "./gate.ts";
 import type { DestinationPolicy } from "./policy.ts";
 import { TunnelRegistry } from "./registry.ts";
 import type { TunnelCounts } from "./registry-stats.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 import { builtInSite, directorySite, type Site } from "./site.ts";
 import type { ServerStore } from "./store.ts";
+import { STORE_LIMITS } from "./store-limits.ts";
 import { createSystemResolver } from "./system-resolver.ts";
 import { wsCarrier } from "./ws-carrier.ts";
 
@@ -147,6 +148,7 @@ class RvpnServer implements RunningServer, LiveServer {
       store,
       registry,
       boot: this.#boot,
+      gateGeneration: store.gateGeneration(sessionCookie(request) ?? ""),
       kem: pair,
       random: this.#random,
       padding,
@@ -176,7 +178,7 @@ class RvpnServer implements RunningServer, LiveServer {
   #admin(request: ControlRequest): Json {
     const { store } = this.#options;
     if (request.op === "status") return this.status();
-    const before = store.gateKeys()[0];
+    const [before] = store.gateKeys();
     const fallbackUrl = `ws://${this.#address}${this.#options.path}`;
     const reply = handleAdmin(store, { fallbackUrl, ...request }, this);
     if (request.op === "revoke") this.#afterRevoke(before);
@@ -184,11 +186,14 @@ class RvpnServer implements RunningServer, LiveServer {
   }
 
   // Revocation takes effect in the same tick: live links, waiting tunnels, and the gate for everybody who is left.
-  #afterRevoke(gateKeyBefore: Uint8Array | undefined): void {
+  #afterRevoke(gateKeyBefore: Uint8Array): void {
     const { store } = this.#options;
     this.#registry.dropUnless((clientKey) => store.knows(clientKey), "revoked");
     const [gateKey] = store.gateKeys();
-    if (gateKey !== undefined && gateKey !== gateKeyBefore) this.#registry.sendGateKey(gateKey);
+    if (gateKey === gateKeyBefore) {
+      const { maxGateKeys } = STORE_LIMITS;
+      this.#options.log.warn("the gate's key was not renewed", { reason: `${maxGateKeys} keys are in use` });
+    } else store.gateKeySent(this.#registry.sendGateKey(gateKey));
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
+  checkGateToken,
   type Identity,
   inviteHash,
   isAcceptablePublicKey,
@@ -17,8 +18,15 @@ import { type Admission, admission } from "./admission.ts";
 import { type GateState, newGate, readGate, renewedGate, writeGate } from "./gate-file.ts";
 import { type InviteTerms, termsOf } from "./invite-terms.ts";
 import { checkName } from "./names.ts";
-import { type ClientRecord, type InviteRecord, isExpired, isOpen, Roster } from "./roster.ts";
-import { type Revocation, withClient, withInvite, withoutName } from "./roster-changes.ts";
+import { type ClientRecord, type GateSpan, type InviteRecord, isExpired, isOpen, Roster } from "./roster.ts";
+import {
+  gateKeysInUse,
+  type Revocation,
+  withClient,
+  withGateKeySent,
+  withInvite,
+  withoutName,
+} from "./roster-changes.ts";
 import { readRoster, writeRoster } from "./roster-file.ts";
 
 export type { Admission } from "./admission.ts";
@@ -27,6 +35,9 @@ export type { ClientRecord, InviteRecord } from "./roster.ts";
 const GATE_FILE = "gate.json";
 const ROSTER_FILE = "clients.json";
 const SECRET_BYTES = 16;
+
+/** The current key first, which new links carry. */
+export type GateKeys = readonly [current: Uint8Array, ...previous: Uint8Array[]];
 
 export interface ServerStoreOptions {
   readonly dir: string;
@@ -53,7 +64,11 @@ export class ServerStore {
   readonly #options: ServerStoreOptions;
   readonly #lock: StateLock;
   #gate: GateState;
+  /** The keys of #gate alone. */
+  #gateKeys: GateKeys;
+  /** Newer than its file only in what is known of the gate keys that clients have. */
   #roster: Roster;
+  #savedRoster: Roster;
 
   /**
    * Opens the state in `dir`, or makes it at the first start, and locks the directory until `close` or the end of the
@@ -88,12 +103,23 @@ export class ServerStore {
     if (identity === undefined && gate !== undefined) throw lost(dir, IDENTITY_FILE, GATE_FILE);
     this.identity = identity ?? createIdentity(dir, random);
     this.#gate = gate ?? this.#saveGate(newGate(random));
+    this.#gateKeys = keysOf(this.#gate);
     this.#roster = roster ?? this.#saveRoster(Roster.empty);
+    this.#savedRoster = this.#roster;
   }
 
   /** What the gate accepts: the current key first, which links carry, then the previous ones. */
-  gateKeys(): GateState["keys"] {
-    return this.#gate.keys;
+  gateKeys(): GateKeys {
+    return this.#gateKeys;
+  }
+
+  /** The generation of the gate key that `token` was made with; undefined if the gate does not know it. */
+  gateGeneration(token: string): number | undefined {
+    return this.#gate.keys.find(({ key }) => checkGateToken(token, [key]) !== undefined)?.generation;
+  }
+
+  get #currentGeneration(): number {
+    return this.#gate.keys[0].generation;
   }
 
   /** The public URL that links are made with, once it was named. */
@@ -110,17 +136,36 @@ export class ServerStore {
   /**
    * Decides about a client that has proven `key`; the rules are in admission.ts. Never throws for the disk's sake, as a
    * stranger's handshake led here: a join that cannot be written is refused as `internal`, and may be tried again.
+   * `gateGeneration` is that of the gate key which it came in with; it is sent the current one.
    */
-  admit(key: Uint8Array, joinSecret?: Uint8Array): Admission {
+  admit(key: Uint8Array, joinSecret?: Uint8Array, gateGeneration = this.#currentGeneration): Admission {
     const hash = joinSecret === undefined ? undefined : inviteHash(joinSecret);
-    const result = admission(this.#roster, { key, inviteHash: hash }, this.#options.now());
+    const gate = { from: gateGeneration, to: this.#currentGeneration };
+    const result = admission(this.#roster, { key, inviteHash: hash, gate }, this.#options.now());
     try {
       if (result.roster !== undefined) this.#change(result.roster);
+      else if (result.admission.kind === "admitted") this.#noteGate(key, gate);
       return result.admission;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       return { kind: "refused", refusal: "internal", cause: error };
     }
+  }
+
+  #noteGate(key: Uint8Array, gate: GateSpan): void {
+    const known = this.#roster.client(key);
+    const from = known?.kind === "seat" ? known.gate.from : gate.from;
+    if (known === undefined || (known.gate.from === from && known.gate.to === gate.to)) return;
+    this.#roster = withGateKeySent(this.#roster, new Set([key.toHex()]), gate);
+  }
+
+  /**
+   * Clients with a link were sent the current gate key. What is known of their keys reaches the disk with the next
+   * change: should it be lost, a key is kept that nobody needs, or was sent within the last moments.
+   */
+  gateKeySent(clientKeys: Iterable<Uint8Array>): void {
+    const keys = new Set([...clientKeys].map((key) => key.toHex()));
+    this.#roster = withGateKeySent(this.#roster, keys, { to: this.#currentGeneration });
   }
 
   /** Whether a key is on the list and has not expired. */
@@ -140,11 +185,14 @@ export class ServerStore {
     if (kind === "seat") {
       const { publicKey: key } = seatIdentity(secret, this.identity.publicKey);
       const expiry = expiresAtMs === undefined ? {} : { expiresAtMs };
-      this.#change(withClient(this.#roster, { name, key, kind, addedAtMs: now, ...expiry }));
+      const gate = this.#newSpan();
+      this.#change(withClient(this.#roster, { name, key, kind, addedAtMs: now, ...expiry, gate }));
       return { secret, kind, ...expiry };
     }
     const hash = inviteHash(secret);
-    this.#change(withInvite(this.#roster, { name, hash, createdAtMs: now, expiresAtMs, uses, used: 0 }, now));
+    const gate = this.#currentGeneration;
+    const invite = { name, hash, createdAtMs: now, expiresAtMs, uses, used: 0, gate };
+    this.#change(withInvite(this.#roster, invite, now));
     return { secret, kind, expiresAtMs };
   }
 
@@ -162,7 +210,19 @@ export class ServerStore {
       );
     }
     if (this.knows(key)) return;
-    this.#change(withClient(this.#roster, { name, key, kind: "client", addedAtMs: this.#options.now() }));
+    const record = {
+      name,
+      key,
+      kind: "client",
+      addedAtMs: this.#options.now(),
+      gate: this.#newSpan(),
+    } as const;
+    this.#change(withClient(this.#roster, record));
+  }
+
+  /** Of somebody whose link is made now. */
+  #newSpan(): GateSpan {
+    return { from: this.#currentGeneration, to: this.#currentGeneration };
   }
 
   clients(): readonly ClientRecord[] {
@@ -176,24 +236,42 @@ export class ServerStore {
   }
 
   /**
-   * Throws out every client and seat of a name, deletes its open invites and renews the gate key. UsageError if there
-   * is nobody of that name.
+   * Throws out every client and seat of a name, deletes its open invites and renews the gate key, unless too many old
+   * ones are in use (gate-file.ts). UsageError if there is nobody of that name.
    */
   revoke(name: string): Revocation {
-    const { roster, revocation } = withoutName(this.#roster, name, this.#options.now());
+    const now = this.#options.now();
+    const { roster, revocation } = withoutName(this.#roster, name, now);
+    // Also what the file says: after a crash that is all that is known.
+    const inUse = gateKeysInUse(roster, now).union(gateKeysInUse(this.#savedRoster, now));
     // The gate first: should the power fail between the two files, the name is still there to be revoked again.
-    this.#gate = this.#saveGate(renewedGate(this.#gate, this.#options.random));
+    const gate = renewedGate(this.#gate, inUse, this.#options.random);
+    if (gate !== this.#gate) this.#changeGate(gate);
     this.#change(roster);
     return revocation;
   }
 
   /** Gives the directory back to other processes. The store is not to be used any more. */
   close(): void {
+    try {
+      if (this.#roster !== this.#savedRoster) this.#change(this.#roster);
+    } catch (error) {
+      // Nothing but a hint was lost, see `gateKeySent`.
+      if (!(error instanceof UsageError)) throw error;
+    }
+    // A second call must not write what another process has changed since.
+    this.#savedRoster = this.#roster;
     this.#lock.release();
+  }
+
+  #changeGate(gate: GateState): void {
+    this.#gate = this.#saveGate(gate);
+    this.#gateKeys = keysOf(gate);
   }
 
   #change(roster: Roster): void {
     this.#roster = this.#saveRoster(roster);
+    this.#savedRoster = roster;
   }
 
   #saveGate(gate: GateState): GateState {
@@ -205,6 +283,10 @@ export class ServerStore {
     writeRoster(join(this.#options.dir, ROSTER_FILE), roster);
     return roster;
   }
+}
+
+function keysOf({ keys: [current, ...previous] }: GateState): GateKeys {
+  return [current.key, ...previous.map(({ key }) => key)];
 }
 
 /** Making such a file anew would lock out every client, so it is not done in silence. */

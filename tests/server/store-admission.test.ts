@@ -24,7 +24,9 @@ describe("a stranger", () => {
     expect(store.knows(key)).toBe(false);
     expect(store.admit(key, secret)).toEqual(joinedAs("laptop"));
     expect(store.knows(key)).toBe(true);
-    expect(store.clients()).toEqual([{ name: "laptop", key, kind: "client", addedAtMs: clock.now }]);
+    expect(store.clients()).toEqual([
+      { name: "laptop", key, kind: "client", addedAtMs: clock.now, gate: { from: 0, to: 0 } },
+    ]);
     expect(store.admit(key)).toEqual(knownAs("laptop"));
     clock.now += 1000 * DAY_MS;
     expect(reopen().admit(key)).toEqual(knownAs("laptop"));

@@ -7,6 +7,8 @@ import { STORE_LIMITS } from "../../src/server/store-limits.ts";
 import { usageErrorOf } from "../runtime/state-support.ts";
 import { DAY_MS, HOUR_MS, START_MS as now } from "./store-support.ts";
 
+const GATE = { from: 0, to: 0 };
+
 /** 32 bytes that no other number gives. Rosters take any; the store has checked that they are keys. */
 function keyOf(number: number): Uint8Array {
   const key = new Uint8Array(32);
@@ -20,6 +22,7 @@ function manyClients(count: number): Roster {
     key: keyOf(number),
     kind: "client" as const,
     addedAtMs: now,
+    gate: GATE,
   }));
   return Roster.empty.with({ clients });
 }
@@ -32,12 +35,19 @@ function inviteOf(number: number, createdAtMs = now): StoredInvite {
     expiresAtMs: createdAtMs + DAY_MS,
     uses: 1,
     used: 0,
+    gate: 0,
   };
 }
 
 describe("a full list", () => {
   const full = manyClients(STORE_LIMITS.maxClients);
-  const record = { name: "one-more", key: keyOf(1_000_000), kind: "client", addedAtMs: now } as const;
+  const record = {
+    name: "one-more",
+    key: keyOf(1_000_000),
+    kind: "client",
+    addedAtMs: now,
+    gate: GATE,
+  } as const;
 
   test("takes nobody by hand", () => {
     const error = usageErrorOf(() => withClient(full, record));
@@ -46,19 +56,23 @@ describe("a full list", () => {
 
   test("takes nobody by invite, but says that this may change", () => {
     const roster = withInvite(full, inviteOf(7), now);
-    const stranger = { key: record.key, inviteHash: keyOf(7) };
+    const stranger = { key: record.key, inviteHash: keyOf(7), gate: GATE };
     expect(admission(roster, stranger, now)).toEqual({ admission: { kind: "refused", refusal: "tooMany" } });
     const { roster: smaller } = withoutName(roster, "client-5", now);
     expect(admission(smaller, stranger, now).admission).toMatchObject({ kind: "admitted", joined: true });
   });
 
   test("still admits who is on it, and replaces who has expired", () => {
-    expect(admission(full, { key: keyOf(3), inviteHash: undefined }, now).admission.kind).toBe("admitted");
+    expect(admission(full, { key: keyOf(3), inviteHash: undefined, gate: GATE }, now).admission.kind).toBe(
+      "admitted",
+    );
     const [first, ...others] = full.clients;
     if (first === undefined) throw new Error("the list is full");
     const expired = full.with({ clients: [{ ...first, expiresAtMs: now }, ...others] });
     const roster = withInvite(expired, inviteOf(7), now);
-    expect(admission(roster, { key: first.key, inviteHash: keyOf(7) }, now).admission).toMatchObject({
+    expect(
+      admission(roster, { key: first.key, inviteHash: keyOf(7), gate: GATE }, now).admission,
+    ).toMatchObject({
       joined: true,
     });
   });
@@ -81,11 +95,17 @@ test("of revoked keys the newest are remembered; a forgotten one is refused as u
     key: keyOf(number),
     revokedAtMs: now - HOUR_MS,
   }));
-  const client = { name: "laptop", key: keyOf(1_000_000), kind: "client", addedAtMs: now } as const;
+  const client = {
+    name: "laptop",
+    key: keyOf(1_000_000),
+    kind: "client",
+    addedAtMs: now,
+    gate: GATE,
+  } as const;
   const { roster } = withoutName(Roster.empty.with({ revoked, clients: [client] }), "laptop", now);
   expect(roster.revoked).toHaveLength(STORE_LIMITS.maxRevoked);
   const refusalOf = (number: number): unknown =>
-    admission(roster, { key: keyOf(number), inviteHash: undefined }, now).admission;
+    admission(roster, { key: keyOf(number), inviteHash: undefined, gate: GATE }, now).admission;
   expect(refusalOf(0)).toEqual({ kind: "refused", refusal: "unknownClient" });
   expect(refusalOf(1)).toEqual({ kind: "refused", refusal: "revoked" });
   expect(refusalOf(1_000_000)).toEqual({ kind: "refused", refusal: "revoked" });
