@@ -21,6 +21,7 @@ for (const route of ROUTES) {
     it("an invite that was revoked before use is refused: 4", revokedInvite);
     it("a revoked client is cut off within a second: 4, and 4 again at its next start", revokedClient);
     it("a revocation disturbs nobody else", revocationOfAnother);
+    it("a seat's link outlives twenty revocations of others, and not its own", staticSeat);
     it("a server with another identity ends the client: 5", wrongServer);
     it("an invite for two lets in two, and not three", twoUses);
   });
@@ -111,6 +112,21 @@ async function revocationOfAnother(world: World): Promise<void> {
   const ran = await curl(world, "--socks5-hostname", again.proxy, world.origin.url("/"));
   expect(ran).toMatchObject({ exitCode: 0, stdout: "origin\n" });
   await again.child.stop();
+}
+
+/** The link is in a CI's secret store, where no frame reaches it: every job begins with the same. */
+async function staticSeat(world: World): Promise<void> {
+  const link = await world.server.invite("ci", "--seat");
+  for (let round = 0; round < 20; round++) {
+    await world.server.invite("other");
+    await world.server.revoke("other");
+  }
+  const job = await world.rvpn.startClient({ link, args: world.trust });
+  const ran = await curl(world, "--socks5-hostname", job.proxy, world.origin.url("/"));
+  expect(ran).toMatchObject({ exitCode: 0, stdout: "origin\n" });
+  await job.child.stop();
+  await world.server.revoke("ci");
+  expectReason(await tryClient(world, link), REFUSED, /the server refused: .*revoked/);
 }
 
 /** The right gate, so that the false server answers, and the identity of another. */
