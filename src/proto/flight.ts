@@ -123,7 +123,9 @@ export class Flight {
     this.#delivered += bytes;
     this.#rampBytes += bytes;
     const arrivedAt = now - delayMs;
-    this.#sampleRtt(Math.max(now - newest.sentAt - delayMs, 0), newest.sentAt, now);
+    const rttMs = Math.max(now - newest.sentAt - delayMs, 0);
+    this.#sampleRtt(rttMs, newest.sentAt, now);
+    if (!newest.appLimited) this.#noteDelay(rttMs);
     const interval = Math.max(
       arrivedAt - newest.deliveredAt,
       newest.sentAt - newest.firstSentAt,
@@ -138,11 +140,15 @@ export class Flight {
   #sampleRtt(rttMs: number, sentAt: number, now: number): void {
     this.#smoothedRttMs =
       this.#smoothedRttMs === undefined ? rttMs : this.#smoothedRttMs + (rttMs - this.#smoothedRttMs) / 8;
-    this.#delayed = rttMs > (this.#rttMinMs ?? rttMs) + STARTUP_DELAY_MS ? this.#delayed + 1 : 0;
-    if (this.#delayed >= STARTUP_DELAYED) this.#startup = false;
     if (this.#rttMinMs === undefined || rttMs <= this.#rttMinMs) this.#foundRtt(rttMs, now);
     else if (this.#probe !== undefined) this.#probed(this.#probe, rttMs, sentAt, now);
     else if (now - this.#rttMinAt > RTT_WINDOW_MS) this.#probe = this.#startProbe(this.#rttMinMs);
+  }
+
+  // Only of packets with more behind them: a busy peer answers single ones late, and that says nothing of the path.
+  #noteDelay(rttMs: number): void {
+    this.#delayed = rttMs > (this.#rttMinMs ?? rttMs) + STARTUP_DELAY_MS ? this.#delayed + 1 : 0;
+    if (this.#delayed >= STARTUP_DELAYED) this.#startup = false;
   }
 
   #foundRtt(rttMs: number, now: number): void {

@@ -124,6 +124,15 @@ describe("samples", () => {
     expect(flight.limitBytes).toBeWithin(LIMITS.minFlightBytes, LIMITS.maxFlightBytes + 1);
   });
 
+  test("of single packets that a busy peer answers late do not end the doubling", () => {
+    const flight = new Flight();
+    for (let now = 0; now < 2_000; now += 100) {
+      const record = flight.sent(300, true, now);
+      flight.acked(300, record, 0, now + (now === 0 ? 1 : 90));
+    }
+    expect(flight.limitBytes).toBe(LIMITS.initialFlightBytes);
+  });
+
   test("smooth the round trip by an eighth", () => {
     const flight = new Flight();
     flight.acked(10, flight.sent(10, false, 0), 0, 40);
