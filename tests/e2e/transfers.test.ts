@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { curl, curlHash, type ProxyKind, through } from "./support/curl.ts";
-import { patternHash, writePattern } from "./support/pattern.ts";
+import { fileHash, patternHash, writePattern } from "./support/pattern.ts";
 import { describeWith, programsFor, ROUTES, SIZES } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
@@ -52,10 +52,6 @@ async function parallel(world: World): Promise<void> {
   rmSync(dir, { recursive: true });
   expect(hashes).toHaveLength(count);
   expect([...new Set(hashes)]).toEqual([patternHash(parallelBytes)]);
-}
-
-async function fileHash(path: string): Promise<string> {
-  return new Bun.CryptoHasher("sha256").update(await Bun.file(path).bytes()).digest("hex");
 }
 
 async function bothWays(world: World): Promise<void> {

@@ -44,3 +44,10 @@ export async function writePattern(path: string, size: number): Promise<void> {
   }
   await writer.end();
 }
+
+/** SHA-256 of a file, in hex. */
+export async function fileHash(path: string): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
+  return hash.digest("hex");
+}

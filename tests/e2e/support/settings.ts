@@ -1,4 +1,5 @@
 import { describe, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../../..");
@@ -9,13 +10,26 @@ export const BINARY = resolve(ROOT, process.env["RVPN_BIN"] ?? "dist/rvpn");
 export const CADDYFILE = resolve(ROOT, "Caddyfile.example");
 
 /** `RVPN_FULL=1`: the sizes that the project promises. Else smaller ones that show the same in a minute. */
-const FULL = process.env["RVPN_FULL"] === "1";
+export const FULL = process.env["RVPN_FULL"] === "1";
 /** In CI nothing that a test needs may be missing. */
 const STRICT = process.env["CI"] === "true";
 
 export const SIZES = FULL
   ? { transferBytes: 1_000 * MB, parallel: 200, parallelBytes: 5 * MB, garbage: 2_000, exchanges: 500 }
   : { transferBytes: 50 * MB, parallel: 50, parallelBytes: 1 * MB, garbage: 300, exchanges: 50 };
+
+/** Does this executable know a flag? For tests of a flag that a tree may not have yet. */
+export function knowsFlag(command: string, flag: string): boolean {
+  if (!existsSync(BINARY)) return false;
+  const { stdout } = Bun.spawnSync([BINARY, command, "--help"], { stderr: "ignore" });
+  return stdout.toString().includes(flag);
+}
+
+/** The client's arguments in the tests of bad paths, by what they are called. */
+export const LINKS: readonly (readonly [title: string, args: readonly string[]])[] = [
+  ["one link", []],
+  ...(knowsFlag("client", "--links") ? ([["--links 3", ["--links", "3"]]] as const) : []),
+];
 
 /** Limit of one test. A hang must not look like a slow machine, so it is far above what any test takes. */
 export const TEST_MS = FULL ? 600_000 : 60_000;

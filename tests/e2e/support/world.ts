@@ -2,6 +2,7 @@ import { afterAll, beforeAll, test } from "bun:test";
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ChaosProxy } from "../../support/chaos-proxy.ts";
 import { type Caddy, startCaddy } from "./caddy.ts";
 import { Children } from "./children.ts";
 import { Middle } from "./middle.ts";
@@ -21,6 +22,8 @@ export interface WorldOptions {
   readonly clientEnv?: Readonly<Record<string, string>>;
   /** Put a counting wire before the server. */
   readonly middle?: boolean;
+  /** Put a bad path before the server. */
+  readonly chaos?: boolean;
 }
 
 /** Origin, server and client of one test file, each a process of its own, and where everything is. */
@@ -33,6 +36,7 @@ export interface World {
   readonly server: RvpnServer;
   readonly client: RvpnClient;
   readonly middle: Middle | undefined;
+  readonly chaos: ChaosProxy | undefined;
   readonly caddy: Caddy | undefined;
   /** What a client is told the server's address is. */
   readonly url: string;
@@ -59,6 +63,7 @@ export function useWorld(options: WorldOptions): WorldTest {
   }, HOOK_MS * 2);
   afterAll(async () => {
     world?.middle?.close();
+    world?.chaos?.close();
     const left = (await children?.stopAll()) ?? [];
     keepLogs(children);
     rmSync(dir, { recursive: true, force: true });
@@ -80,13 +85,14 @@ export async function startWorld(options: WorldOptions, dir: string, children: C
   const rvpn = new Rvpn(children, dir);
   const [origin, server] = await Promise.all([startOrigin(children), rvpn.startServer(serverArgs)]);
   const middle = options.middle === true ? new Middle(() => server.port) : undefined;
-  const upstreamPort = middle?.port ?? server.port;
+  const chaos = options.chaos === true ? new ChaosProxy(() => server.port) : undefined;
+  const upstreamPort = middle?.port ?? chaos?.port ?? server.port;
   const caddy = route === "caddy" ? await startCaddy(children, dir, upstreamPort) : undefined;
   const url = caddy === undefined ? `ws://127.0.0.1:${upstreamPort}/` : `wss://localhost:${caddy.port}/`;
   const trust = caddy === undefined ? [] : ["--ca", caddy.ca];
   const link = await server.invite("first", "--url", url);
   const client = await rvpn.startClient({ link, args: [...trust, ...clientArgs], env: clientEnv });
-  return { route, dir, children, rvpn, origin, server, client, middle, caddy, url, trust };
+  return { route, dir, children, rvpn, origin, server, client, middle, chaos, caddy, url, trust };
 }
 
 /** Runs `body` within `limitMs`; what it throws is followed by the ends of all logs. */
