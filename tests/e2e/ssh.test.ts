@@ -2,6 +2,7 @@ import { afterAll, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { patternHash, writePattern } from "./support/pattern.ts";
+import { readLines } from "./support/read-lines.ts";
 import { describeWith, programsFor, ROUTES, SIZES } from "./support/settings.ts";
 import { type Sshd, startSshd } from "./support/sshd.ts";
 import { useWorld, type World } from "./support/world.ts";
@@ -64,16 +65,6 @@ async function interactive({ children }: World, sshd: Sshd): Promise<void> {
     expect(await child.exited).toBe(0);
   } finally {
     child.kill();
-  }
-}
-
-async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    const parts = (text + decoder.decode(chunk, { stream: true })).split("\n");
-    text = parts.pop() ?? "";
-    for (const part of parts) yield part.replace(/\r$/, "");
   }
 }
 

@@ -17,6 +17,10 @@ export interface Caddy {
   readonly config: string;
   /** The authority, for the client's `--ca`. */
   readonly ca: string;
+  /** Loads the configuration anew, after a change that does not matter: without one Caddy does nothing. */
+  reload(): Promise<void>;
+  /** The same Caddy again after it was killed: same port, same certificate. */
+  restart(): Promise<Caddy>;
 }
 
 /** Starts Caddy on a free port before what listens on `upstreamPort`, and waits until it has its certificate. */
@@ -30,12 +34,41 @@ export async function startCaddy(children: Children, dir: string, upstreamPort: 
   const config = join(home, "Caddyfile");
   const port = freePort();
   writeFileSync(config, deriveConfig({ port, upstreamPort, home, version: await caddyVersion(children) }));
-  const child = children.start("caddy", ["caddy", "run", "--config", config, "--adapter", "caddyfile"], {
-    XDG_DATA_HOME: home,
-    XDG_CONFIG_HOME: home,
-  });
-  await child.waitFor(/certificate obtained successfully/);
-  return { child, port, config, ca: join(home, "caddy/pki/authorities/local/root.crt") };
+  return await run(children, { home, config, port }, /certificate obtained successfully/);
+}
+
+interface Place {
+  readonly home: string;
+  readonly config: string;
+  readonly port: number;
+}
+
+async function run(children: Children, place: Place, ready: RegExp): Promise<Caddy> {
+  const { home, config, port } = place;
+  const command = ["caddy", "run", "--config", config, "--adapter", "caddyfile"];
+  const child = children.start("caddy", command, { XDG_DATA_HOME: home, XDG_CONFIG_HOME: home });
+  await child.waitFor(ready);
+  return {
+    child,
+    port,
+    config,
+    ca: join(home, "caddy/pki/authorities/local/root.crt"),
+    reload: () => reload(children, place),
+    restart: () => run(children, place, /serving initial configuration/),
+  };
+}
+
+async function reload(children: Children, { home, config }: Place): Promise<void> {
+  const text = readFileSync(config, "utf8");
+  const changed = text.includes("idle 5m")
+    ? text.replace("idle 5m", "idle 4m")
+    : text.replace("idle 4m", "idle 5m");
+  if (changed === text) throw new Error("Caddyfile.example has no idle time to change");
+  writeFileSync(config, changed);
+  const address = `unix/${home}/admin.sock`;
+  const command = ["caddy", "reload", "--config", config, "--adapter", "caddyfile", "--address", address];
+  const ran = await children.run(command);
+  if (ran.exitCode !== 0) throw new Error(`caddy reload: exit ${ran.exitCode}\n${ran.stderr}`);
 }
 
 interface Derived {
