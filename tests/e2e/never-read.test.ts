@@ -1,0 +1,96 @@
+import { expect } from "bun:test";
+import type { Socket } from "bun";
+import { curlHash, through } from "./support/curl.ts";
+import { patternHash } from "./support/pattern.ts";
+import { countersOf, descriptorsOf, expectMemoryBack, residentBytes } from "./support/process-size.ts";
+import { describeWith, FULL, programsFor, SIZES } from "./support/settings.ts";
+import { useWorld, type World } from "./support/world.ts";
+
+const STREAMS = FULL ? 1_000 : 100;
+const WAVES = FULL ? 3 : 1;
+const BYTES = FULL ? SIZES.transferBytes / 5 : 20_000_000;
+
+describeWith(programsFor("direct"), `${STREAMS} streams that nobody reads`, () => {
+  const it = useWorld({ route: "direct" });
+  it("the one that is read beside them finishes, and nothing is left of them", beside);
+});
+
+async function beside(world: World): Promise<void> {
+  const processes = [world.server.child, world.client.child];
+  const descriptors = processes.map(descriptorsOf);
+  const resident: number[][] = [];
+  for (let wave = 0; wave < WAVES; wave++) {
+    const stalled = await Promise.all(Array.from({ length: STREAMS }, () => stall(world)));
+    await awaitFull(world);
+    const startedAt = performance.now();
+    const hash = await curlHash(world, ...through(world, "socks5h"), world.origin.url(`/bytes/${BYTES}`));
+    const tookMs = performance.now() - startedAt;
+    expect(hash).toBe(patternHash(BYTES));
+    // They were there all the time, and are as alive as before.
+    expect((await countersOf(world.server))["streams"]).toBeGreaterThanOrEqual(STREAMS);
+    expect(stalled.filter(({ data }) => data.closed)).toEqual([]);
+    const full = processes.map((child) => (residentBytes(child) / 1e6).toFixed(0));
+    for (const socket of stalled) socket.terminate();
+    await world.client.awaitStatus(({ streams }) => streams === 0, 30_000);
+    resident.push(processes.map(residentBytes));
+    process.stderr.write(
+      `never-read: wave ${wave}: ${BYTES / 1e6} MB beside ${STREAMS} in ${tookMs.toFixed(0)} ms; ` +
+        `RSS of server and client ${full.join(" and ")} MB\n`,
+    );
+  }
+  await awaitNoStream(world);
+  expect(await countersOf(world.server)).toMatchObject({ streams: 0, heldBytes: 0, pooledBytes: 0 });
+  for (const [index, child] of processes.entries()) {
+    expect(descriptorsOf(child)).toBeLessThanOrEqual(descriptors[index] ?? 0);
+    for (const wave of resident.slice(1)) expectMemoryBack(resident[0]?.[index] ?? 0, wave[index] ?? 0);
+  }
+}
+
+async function awaitNoStream({ server }: World): Promise<void> {
+  for (const deadline = performance.now() + 10_000; performance.now() < deadline; await Bun.sleep(50))
+    if ((await countersOf(server))["streams"] === 0) return;
+}
+
+/** Waits until no more comes for the stalled: their windows and the pool are full. */
+async function awaitFull({ server, client }: World): Promise<void> {
+  for (let [before, now] = [-1, 0]; before !== now; ) {
+    before = now;
+    await Bun.sleep(300);
+    now = (await client.status()).bytesDown + ((await countersOf(server))["heldBytes"] ?? 0);
+  }
+}
+
+interface Stalled {
+  step: number;
+  closed: boolean;
+  readonly open: PromiseWithResolvers<void>;
+}
+
+/** A SOCKS5 connection to the origin that never stops sending, of which not a byte is read. */
+async function stall(world: World): Promise<Socket<Stalled>> {
+  const { flood } = world.origin.ports;
+  const connect = Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, flood >> 8, flood & 255);
+  const socket = await Bun.connect<Stalled>({
+    hostname: "127.0.0.1",
+    port: world.client.port,
+    data: { step: 0, closed: false, open: Promise.withResolvers() },
+    socket: {
+      open: (socket) => void socket.write(Uint8Array.of(5, 1, 0)),
+      data: (socket, bytes) => {
+        const { step, open } = socket.data;
+        socket.data.step += 1;
+        if (step === 0) return void socket.write(connect);
+        socket.pause();
+        if (bytes[1] === 0) open.resolve();
+        else open.reject(new Error(`SOCKS5 reply ${bytes[1]}`));
+      },
+      close: ({ data }) => {
+        data.closed = true;
+        data.open.reject(new Error("closed before the reply"));
+      },
+      error: () => {},
+    },
+  });
+  await socket.data.open.promise;
+  return socket;
+}
