@@ -7,7 +7,7 @@ import { LIMITS } from "../../src/proto/limits.ts";
 import { flipBit, hex, repeated, toHex, withTorsion } from "./support/bytes.ts";
 import { protocolErrorOf } from "./support/errors.ts";
 import { answer, complete, connect, newSetting, offer, type Setting, toyKem } from "./support/handshake.ts";
-import { fuzzIterations } from "./support/iterations.ts";
+import { handshakeFuzzIterations } from "./support/iterations.ts";
 import { below, pick, seededRandom } from "./support/random.ts";
 import { watchedPrimitives } from "./support/ratchets.ts";
 
@@ -198,8 +198,7 @@ describe("fuzz", () => {
   test("no message makes the server do anything but refuse", () => {
     const random = seededRandom("fuzz server");
     const handshakeOf = () => offer({ ...setting, random });
-    const rounds = Math.ceil(fuzzIterations() / 4);
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < handshakeFuzzIterations(); round++) {
       const handshake = handshakeOf();
       const { message } = answer({ ...setting, random }, handshake.bundle);
       const changed = mutate(random, message);
@@ -211,7 +210,7 @@ describe("fuzz", () => {
   test("no bundle makes the client do anything but refuse", () => {
     const random = seededRandom("fuzz client");
     const { bundle } = offer({ ...setting, random });
-    for (let round = 0; round < fuzzIterations(); round++) {
+    for (let round = 0; round < handshakeFuzzIterations(2_000); round++) {
       const changed = mutate(random, bundle);
       const reason = protocolErrorOf(() => receive(changed, setting));
       expect([round, reason === "none"]).toEqual([round, toHex(changed) === toHex(bundle)]);

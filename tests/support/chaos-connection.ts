@@ -38,6 +38,7 @@ export class ChaosConnection {
   readonly #lanes: Readonly<Record<Direction, Lane>> = { up: lane(), down: lane() };
   /** Its bytes are swallowed and nothing is told any more. */
   #abandoned = false;
+  #destroyed = false;
   #dialling = false;
 
   constructor(path: Path, onGone: (self: ChaosConnection) => void) {
@@ -49,7 +50,7 @@ export class ChaosConnection {
   static handlers(direction: Direction): SocketHandler<ChaosConnection> {
     return {
       data: ({ data }, bytes) => data.#read(direction, bytes),
-      drain: ({ data }) => data.#pump(other(direction)),
+      drain: ({ data }) => void data.#pump(other(direction)),
       end: ({ data }) => data.#ended(direction, "fin"),
       close: ({ data }, error) => data.#closed(direction, error ?? undefined),
       error: () => {},
@@ -74,8 +75,9 @@ export class ChaosConnection {
   #connected(target: ChaosSocket): void {
     this.#dialling = false;
     this.#sockets.down = target;
-    // The dialling side, or the whole proxy, went while this was under way.
-    if (this.#sockets.up === undefined && !this.#abandoned && this.#lanes.up.ending?.how !== "fin") {
+    // It was broken while this was under way, by us or by the side that dialled.
+    const isGone = this.#sockets.up === undefined && this.#lanes.up.ending?.how !== "fin";
+    if (this.#destroyed || (isGone && !this.#abandoned)) {
       target.terminate();
       return;
     }
@@ -114,13 +116,15 @@ export class ChaosConnection {
 
   destroy(): void {
     this.#abandoned = true;
+    this.#destroyed = true;
     for (const socket of this.#both()) socket.terminate();
     this.#settle();
   }
 
-  pump(): void {
-    this.#pump("up");
-    this.#pump("down");
+  /** Passes on what is due. True if that was anything. */
+  pump(): boolean {
+    const up = this.#pump("up");
+    return this.#pump("down") || up;
   }
 
   #read(direction: Direction, bytes: Uint8Array): void {
@@ -138,29 +142,32 @@ export class ChaosConnection {
     this.#sockets[direction]?.pause();
   }
 
-  /** Passes on what is due in one direction, then how it ended. */
-  #pump(direction: Direction): void {
+  /** Passes on what is due in one direction, then how it ended. True if bytes went through. */
+  #pump(direction: Direction): boolean {
     const target = this.#sockets[other(direction)];
-    if (target === undefined || this.#abandoned) return;
+    if (target === undefined || this.#abandoned) return false;
     const lane = this.#lanes[direction];
     if (lane.ending?.how === "reset" && this.#isDue(direction, lane.ending.at)) {
       target.terminate();
-      return;
+      return false;
     }
+    let passed = false;
     for (let piece = lane.queue[0]; piece !== undefined; piece = lane.queue[0]) {
-      if (!this.#isDue(direction, piece.arrivedAt)) return;
+      if (!this.#isDue(direction, piece.arrivedAt)) return passed;
       const part = piece.bytes.subarray(0, PIECE_BYTES);
       const taken = Math.max(target.write(part), 0);
+      passed ||= taken > 0;
       this.#path.passed(direction, taken, performance.now());
       lane.heldBytes -= taken;
       if (taken === piece.bytes.length) lane.queue.shift();
       else lane.queue[0] = { ...piece, bytes: piece.bytes.subarray(taken) };
       if (lane.heldBytes < MAX_HELD_BYTES / 2) this.#resume(direction);
-      if (taken < part.length) return;
+      if (taken < part.length) return passed;
     }
-    if (lane.ending === undefined || lane.told || !this.#isDue(direction, lane.ending.at)) return;
+    if (lane.ending === undefined || lane.told || !this.#isDue(direction, lane.ending.at)) return passed;
     lane.told = true;
     target.shutdown();
+    return passed;
   }
 
   #isDue(direction: Direction, arrivedAt: number): boolean {

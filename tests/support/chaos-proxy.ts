@@ -136,8 +136,12 @@ export class ChaosProxy {
     this.#path.close();
   }
 
+  // Who got something goes to the end of the line: on a throttled path all get their turn.
   #pumpAll(): void {
-    for (const connection of [...this.#connections]) connection.pump();
+    for (const connection of [...this.#connections]) {
+      if (!connection.pump() || !this.#connections.delete(connection)) continue;
+      this.#connections.add(connection);
+    }
   }
 }
 
