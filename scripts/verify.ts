@@ -1,83 +1,71 @@
 /**
- * Every promise of the project at full size, one line each: `bun run verify [ITEM…]`. Items are listed by
- * `bun run verify list`. Output of the last full run is kept in bench/RESULTS.md.
+ * Every promise of the project at full size, one line each: `bun run verify [--out FILE] [ITEM…]`; `bun run verify list`
+ * lists them. Ends in a table and exits 1 if an item failed; `--out` appends the table to a file. Output of the last
+ * full run is kept in bench/RESULTS.md.
  */
-import { build, bun, ensureInstalled, print, run, say } from "./tools.ts";
+import { appendFileSync } from "node:fs";
+import { build, bun, capture, ensureInstalled, print, run, say } from "./tools.ts";
+import { ITEMS, type Item } from "./verify-items.ts";
 
-interface Item {
-  readonly name: string;
-  readonly shows: string;
-  readonly command: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+interface Outcome {
+  readonly item: Item;
+  readonly failed: boolean;
+  readonly seconds: number;
 }
 
-const FULL = { RVPN_FULL: "1" };
-
-/** `bun test` of some files; full sizes take long, so the limit per test is generous. */
-function tests(...files: readonly string[]): readonly string[] {
-  return [bun, "test", "--timeout", "900000", ...files];
-}
-
-const ITEMS: readonly Item[] = [
-  {
-    name: "demo",
-    shows: "a clean start: 100 MB through SOCKS5 and HTTP, equal hashes",
-    command: [bun, "scripts/demo.ts"],
-  },
-  {
-    name: "e2e",
-    shows: "programs nobody here wrote, directly and through Caddy",
-    command: tests("tests/e2e"),
-    env: FULL,
-  },
-  {
-    name: "unit",
-    shows: "everything but the end-to-end tests",
-    command: tests("tests/cli", "tests/client", "tests/server", "tests/runtime", "tests/proto"),
-  },
-  {
-    name: "vectors",
-    shows: "vectors of primitives, handshake, ratchet, packets, frames",
-    command: tests("vectors", "primitives"),
-  },
-  {
-    name: "fuzz",
-    shows: "a million inputs at each decoder, 100,000 at the handshake",
-    command: tests("fuzz", "handshake"),
-    env: { FUZZ_ITERATIONS: "1000000", HANDSHAKE_FUZZ_ITERATIONS: "100000" },
-  },
-  {
-    name: "ratchet",
-    shows: "10,000 packets, over 100 DH steps each way, no state from forgeries",
-    command: tests("ratchet"),
-  },
-  { name: "sim", shows: "the simulator over 10,000 seeds", command: [bun, "run", "sim", "--seeds", "10000"] },
-  { name: "bench", shows: "speed beside curl direct and ssh -D", command: [bun, "bench/run.ts"] },
-  { name: "tidy", shows: "import rules, forbidden names, sizes", command: tests("tests/tidy.test.ts") },
-  { name: "check", shows: "types and lint", command: [bun, "run", "check"] },
-];
-
-const wanted = process.argv.slice(2);
-if (wanted[0] === "list") {
-  for (const { name, shows } of ITEMS) print(`${name.padEnd(10)} ${shows}`);
+const { names, out } = readArguments(process.argv.slice(2));
+if (names[0] === "list") {
+  for (const item of ITEMS) print(lineOf(item));
   process.exit(0);
 }
-const unknown = wanted.filter((name) => !ITEMS.some((item) => item.name === name));
-if (unknown.length > 0) {
-  say(`verify: no item ${unknown.join(", ")}; see \`bun run verify list\``);
-  process.exit(2);
-}
+const unknown = names.filter((name) => !ITEMS.some((item) => item.name === name));
+if (unknown.length > 0) refuse(`no item ${unknown.join(", ")}; see \`bun run verify list\``);
 await ensureInstalled();
 await build();
-const lines: string[] = [];
-for (const item of ITEMS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-  say(`\n== ${item.name}: ${item.shows}`);
+const outcomes: Outcome[] = [];
+for (const item of ITEMS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  say(`\n== ${lineOf(item)}`);
   const started = performance.now();
   const code = await run(item.command, item.env);
-  const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  lines.push(
-    `${code === 0 ? "ok    " : "FAILED"} ${item.name.padEnd(10)} ${seconds.padStart(5)} s  ${item.shows}`,
-  );
-  if (code !== 0) process.exitCode = 1;
+  outcomes.push({ item, failed: code !== 0, seconds: (performance.now() - started) / 1_000 });
 }
-for (const line of lines) print(line);
+const failed = outcomes.filter((outcome) => outcome.failed).length;
+const table = [
+  ...outcomes.map(({ item, failed, seconds }) => {
+    return `${failed ? "FAILED" : "ok    "} ${seconds.toFixed(0).padStart(5)} s  ${lineOf(item)}`;
+  }),
+  `${outcomes.length - failed} of ${outcomes.length} ok`,
+];
+for (const line of table) print(line);
+if (out !== undefined) appendFileSync(out, `${[await heading(), ...table].join("\n")}\n\n`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function lineOf({ name, of, shows }: Item): string {
+  return `${name.padEnd(15)} ${of}  ${shows}`;
+}
+
+/** Which state of the project, when and with what. */
+async function heading(): Promise<string> {
+  const { stdout } = await capture(["git", "describe", "--always", "--dirty"]);
+  const { stdout: version } = await capture([bun, "--version"]);
+  return `verify of ${stdout.trim()}, ${new Date().toISOString()}, Bun ${version.trim()}`;
+}
+
+function readArguments(given: readonly string[]): { names: readonly string[]; out: string | undefined } {
+  const names: string[] = [];
+  let out: string | undefined;
+  for (let at = 0; at < given.length; at++) {
+    const argument = given[at] ?? "";
+    if (argument === "--out") {
+      at += 1;
+      out = given[at] ?? refuse("--out: name a file behind it");
+    } else if (argument.startsWith("-")) refuse(`no option ${argument}; there is --out FILE`);
+    else names.push(argument);
+  }
+  return { names, out };
+}
+
+function refuse(problem: string): never {
+  say(`verify: ${problem}`);
+  process.exit(2);
+}

@@ -7,7 +7,7 @@ import { patternHash, writePattern } from "./support/pattern.ts";
 import { describeWith, FULL, LINKS, programsFor, SIZES } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
-const BYTES = FULL ? SIZES.transferBytes : 32_000_000;
+const BYTES = FULL ? SIZES.transferBytes : 24_000_000;
 /** Slow enough that the transfer is still under way at the last of the cuts that are promised. */
 const RATE = 8_000_000;
 

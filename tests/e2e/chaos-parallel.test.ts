@@ -9,7 +9,7 @@ import { useWorld, type World } from "./support/world.ts";
 
 const { count, bytes, rate } = FULL
   ? { count: 50, bytes: 10_000_000, rate: 4_500_000 }
-  : { count: 20, bytes: 1_000_000, rate: 4_000_000 };
+  : { count: 20, bytes: 600_000, rate: 4_000_000 };
 
 for (const [title, clientArgs] of LINKS) {
   describeWith(programsFor("direct"), `links are cut at random, ${title}`, () => {

@@ -9,9 +9,9 @@ import { useWorld, type World } from "./support/world.ts";
 
 /** Past the deadlines at which a link is suspected (3 s) and, at full size, given up (10 s). */
 const FREEZE_MS = FULL ? 20_000 : 5_000;
-/** The freeze comes in the middle: of two seconds of transfer each way at this rate. */
+/** The freeze comes in the middle: of a second or two of transfer each way at this rate. */
 const RATE = FULL ? 50_000_000 : 10_000_000;
-const BYTES = 2 * RATE;
+const BYTES = FULL ? 2 * RATE : RATE;
 
 describeWith(programsFor("direct"), `a process is stopped for ${FREEZE_MS / 1_000} s`, () => {
   const it = useWorld({ route: "direct", chaos: true });

@@ -9,11 +9,11 @@ import { useWorld, type World } from "./support/world.ts";
 /** The promise: from the server listening to the first page. */
 const MEDIAN_MS = 2_000;
 const ALWAYS_MS = 5_000;
-const ROUNDS = FULL ? 20 : 5;
+const ROUNDS = FULL ? 20 : 4;
 /** How long the server is away: long enough, at full size, for the backoff to have grown. */
-const AWAY_MS = FULL ? 12_000 : 2_000;
+const AWAY_MS = FULL ? 12_000 : 1_000;
 /** Rounds before the one that memory and descriptors are compared with. */
-const WARM_UP = 2;
+const WARM_UP = FULL ? 2 : 1;
 
 describeWith(programsFor("direct"), "the server is killed and started again", () => {
   const it = useWorld({ route: "direct" });

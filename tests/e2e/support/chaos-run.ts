@@ -5,7 +5,7 @@ import { FULL } from "./settings.ts";
 import type { World } from "./world.ts";
 
 /** The promise: a cut every 0.2 to 1.5 s, a hundred of them. In the quick tier more often, so that ten fit into it. */
-export const CUTS = FULL ? { least: 100, minMs: 200, maxMs: 1_500 } : { least: 10, minMs: 100, maxMs: 500 };
+export const CUTS = FULL ? { least: 100, minMs: 200, maxMs: 1_500 } : { least: 10, minMs: 80, maxMs: 300 };
 
 const MB = 1_000_000;
 

@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { ITEMS } from "../scripts/verify-items.ts";
+
+/** The items of `bun run verify` name test files: none may be forgotten, and none may select nothing. */
+
+const ROOT = resolve(import.meta.dir, "..");
+const selected = ITEMS.flatMap(({ command }) => command).filter((argument) =>
+  argument.startsWith("./tests/"),
+);
+
+test("every file that an item names exists", () => {
+  expect(selected.filter((path) => !existsSync(resolve(ROOT, path)))).toEqual([]);
+});
+
+test.each([
+  ["tests/e2e", /\.test\.ts$/],
+  ["tests/proto", /^vectors.*\.test\.ts$/],
+  ["tests/proto", /fuzz\.test\.ts$/],
+  ["tests/client/proxy", /fuzz\.test\.ts$/],
+  ["tests/proto/crypto", /^ratchet.*\.test\.ts$/],
+])("every file of %s that matches %p belongs to an item", (directory, pattern) => {
+  const files = readdirSync(resolve(ROOT, directory)).filter((name) => pattern.test(name));
+  expect(files).not.toEqual([]);
+  expect(files.filter((name) => !selected.includes(`./${directory}/${name}`))).toEqual([]);
+});
+
+test("names are unique, and every promise of issues 2 and 3 that a program can show has an item", () => {
+  const names = ITEMS.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  const shown = new Set(ITEMS.map((item) => item.of));
+  for (let point = 1; point <= 8; point++) expect(shown).toContain(`2.${point}`);
+  for (let point = 1; point <= 6; point++) expect(shown).toContain(`3.${point}`);
+});
+
+test("full sizes are asked for", () => {
+  for (const { name, command, env } of ITEMS) {
+    const endToEnd = command.some((argument) => argument.startsWith("./tests/e2e/"));
+    expect([name, env?.["RVPN_FULL"]]).toEqual([name, endToEnd ? "1" : undefined]);
+  }
+  const environment = Object.assign({}, ...ITEMS.map(({ env }) => env));
+  expect(environment).toMatchObject({ FUZZ_ITERATIONS: "1000000", HANDSHAKE_FUZZ_ITERATIONS: "100000" });
+});
