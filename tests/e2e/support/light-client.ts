@@ -1,6 +1,7 @@
 import { dialLink } from "../../../src/client/dial-link.ts";
 import {
   type Destination,
+  type DialResult,
   generateIdentity,
   type Identity,
   type Link,
@@ -69,22 +70,28 @@ export class LightClient {
     );
   }
 
-  /** Opens a stream to a port of the server's loopback. It sends `request` and counts what comes back. */
-  open(port: number, request: string, reading: Reading): void {
+  /**
+   * Opens a stream to a port of the server's loopback, sends `request` and counts what comes back. Resolves when the
+   * server has connected it.
+   */
+  async open(port: number, request: string, reading: Reading): Promise<void> {
+    const response = Promise.withResolvers<DialResult>();
     const destination: Destination = { host: { kind: "ipv4", address: LOCALHOST }, port };
     const listener: StreamListener = {
-      onResponse: () => {},
+      onResponse: response.resolve,
       onData: (bytes) => {
         this.receivedBytes += bytes.length;
         if (reading === "reads") stream?.consumed(bytes.length);
       },
       onFin: () => {},
-      onReset: () => {},
+      onReset: (code) => response.reject(new Error(`reset: ${code}`)),
       onWritable: () => {},
     };
     const stream = this.#driver.open(destination, listener);
     if (stream === undefined) throw new Error("the tunnel takes no more streams");
     if (request !== "") stream.write(Buffer.from(request));
+    const result = await response.promise;
+    if (result !== "connected") throw new Error(`not connected: ${result}`);
   }
 
   /** Ends what is left of it on this side. Behind a black hole nobody else hears of that. */
