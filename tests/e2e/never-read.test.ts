@@ -2,7 +2,13 @@ import { expect } from "bun:test";
 import type { Socket } from "bun";
 import { curlHash, through } from "./support/curl.ts";
 import { patternHash } from "./support/pattern.ts";
-import { countersOf, descriptorsOf, expectMemoryBack, residentBytes } from "./support/process-size.ts";
+import {
+  countersOf,
+  descriptorsOf,
+  expectMemoryBack,
+  residentBytes,
+  settledBytes,
+} from "./support/process-size.ts";
 import { describeWith, FULL, programsFor } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
@@ -33,11 +39,15 @@ async function beside(world: World): Promise<void> {
     const full = processes.map((child) => (residentBytes(child) / 1e6).toFixed(0));
     for (const socket of stalled) socket.terminate();
     await world.client.awaitStatus(({ streams }) => streams === 0, 30_000);
-    resident.push(processes.map(residentBytes));
+    if (WAVES > 1) resident.push(await Promise.all(processes.map(settledBytes)));
     process.stderr.write(
       `never-read: wave ${wave}: ${BYTES / 1e6} MB beside ${STREAMS} in ${tookMs.toFixed(0)} ms; ` +
         `RSS of server and client ${full.join(" and ")} MB\n`,
     );
+  }
+  for (const wave of resident) {
+    const [server, client] = wave.map((bytes) => (bytes / 1e6).toFixed(0));
+    process.stderr.write(`never-read: settled RSS of server and client ${server} and ${client} MB\n`);
   }
   await awaitNoStream(world);
   expect(await countersOf(world.server)).toMatchObject({ streams: 0, heldBytes: 0, pooledBytes: 0 });
