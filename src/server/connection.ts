@@ -28,10 +28,14 @@ export interface ConnectionOptions {
   readonly log: Log;
   /** It has become a link, or is over: it no longer counts among the unproven. */
   readonly onSettled: () => void;
+  /** Packet 0 opened, under the key of a client that may come in. */
+  readonly onAdmitted: () => void;
 }
 
 /** A client may send 64 KiB before Accept, in packets that it has no reason to make small. */
 const MAX_EARLY_MESSAGES = 64;
+/** Those 64 KiB with what packets add, twice over: an honest client is nowhere near it. */
+const MAX_EARLY_BYTES = 128 * 1024;
 const NO_UNITS = { body: false, units: [], appLimited: true } as const;
 
 /** How far a WebSocket is on its way to being a link. `proving`: the KEM step of its one message is under way. */
@@ -73,6 +77,7 @@ export class Connection {
 
   /** Messages that arrived during the KEM step: early data behind packet 0. */
   readonly #early: Uint8Array[] = [];
+  #earlyBytes = 0;
 
   message(message: Uint8Array): void {
     switch (this.#stage.kind) {
@@ -83,11 +88,26 @@ export class Connection {
         return;
       case "proving":
         this.#early.push(message);
-        if (this.#early.length > MAX_EARLY_MESSAGES) this.end();
+        this.#earlyBytes += message.length;
+        if (this.#early.length > MAX_EARLY_MESSAGES || this.#earlyBytes > MAX_EARLY_BYTES) this.#fallSilent();
         return;
       case "over":
         return;
     }
+  }
+
+  /** Messages of text are no part of the protocol. */
+  text(): void {
+    if (this.#stage.kind === "linked") this.end();
+    else this.#fallSilent();
+  }
+
+  // Nothing is said and nothing changes: the deadline closes the connection, as for one that stays silent.
+  #fallSilent(): void {
+    const stage = this.#stage;
+    if (stage.kind === "fresh" || stage.kind === "proving") stage.handshake.abandon();
+    this.#stage = { kind: "over" };
+    this.#early.length = 0;
   }
 
   closed(reason: string): void {
@@ -109,9 +129,8 @@ export class Connection {
     } catch (error) {
       const { log } = this.#options;
       if (!(error instanceof ProtocolError)) log.error("handshake failed", { reason: messageOf(error) });
-      // Nothing is said and nothing changes: the deadline closes the connection, as for one that stays silent.
       else log.debug("handshake failed", { reason: messageOf(error) });
-      this.#stage = { kind: "over" };
+      this.#fallSilent();
     }
   }
 
@@ -128,6 +147,7 @@ export class Connection {
         log.error("a join was not kept", { reason: admission.cause.message });
       return this.#refuse(link, carrier, admission.refusal);
     }
+    this.#options.onAdmitted();
     if (admission.joined) log.info("client joined", { client: admission.name });
     const taken = registry.take({ name: admission.name, clientKey, link, carrier, hello, rest });
     if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal);

@@ -1,5 +1,11 @@
 import { checkGateToken, encodeBase64url } from "../proto/index.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
+import { pathOf } from "./site.ts";
+
+const NO_NONCE = new Uint8Array(16);
+const WEBSOCKET_VERSION = "13";
+/** 16 bytes in base64 (RFC 6455 section 4.1). */
+const KEY_FORM = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
  * Decides which requests may become a WebSocket: those that carry a gate token in `Cookie: sid=…`, made with the
@@ -18,26 +24,33 @@ export class Gate {
     this.#path = options.path;
   }
 
-  /** True when `request` may be upgraded. A token opens once. */
+  /**
+   * True when `request` may be upgraded. A token opens once. Everything is looked at for every request, so that one
+   * whose token is right but used up takes as long as one without.
+   */
   admits(request: Request): boolean {
-    const nonce = checkGateToken(sessionCookie(request) ?? "", this.#gateKeys());
-    if (nonce === undefined || !this.#isUpgrade(request)) return false;
-    return this.#isFresh(encodeBase64url(nonce));
-  }
-
-  #isUpgrade(request: Request): boolean {
-    const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    return upgrade && request.method === "GET" && URL.parse(request.url)?.pathname === this.#path;
-  }
-
-  #isFresh(nonce: string): boolean {
-    if (this.#recent.has(nonce) || this.#older.has(nonce)) return false;
-    this.#recent.add(nonce);
-    if (this.#recent.size >= SERVER_LIMITS.noncesRemembered) {
-      this.#older = this.#recent;
-      this.#recent = new Set();
-    }
+    const token = sessionCookie(request) ?? "";
+    const nonce = checkGateToken(token, this.#gateKeys());
+    const name = encodeBase64url(nonce ?? NO_NONCE);
+    const isFresh = !this.#recent.has(name) && !this.#older.has(name);
+    const isUpgrade = this.#isUpgrade(request);
+    if (nonce === undefined || !isFresh || !isUpgrade) return false;
+    this.#remember(name);
     return true;
+  }
+
+  #isUpgrade({ method, headers, url }: Request): boolean {
+    const upgrade = headers.get("upgrade")?.toLowerCase() === "websocket";
+    const version = headers.get("sec-websocket-version") === WEBSOCKET_VERSION;
+    const key = KEY_FORM.test(headers.get("sec-websocket-key") ?? "");
+    return upgrade && version && key && method === "GET" && pathOf(url) === this.#path;
+  }
+
+  #remember(name: string): void {
+    this.#recent.add(name);
+    if (this.#recent.size < SERVER_LIMITS.noncesRemembered) return;
+    this.#older = this.#recent;
+    this.#recent = new Set();
   }
 }
 

@@ -31,3 +31,9 @@ assert(
   DIAL_LIMITS.staggerMs * DIAL_LIMITS.addressesPerDial < DIAL_LIMITS.deadlineMs - RESOLVE_LIMITS.deadlineMs,
   "every address must get its turn before the deadline",
 );
+
+/** Limits of the web site that strangers see. */
+export const SITE_LIMITS = {
+  /** Files up to this are read at once; a reader that stops reading holds no more of the server's memory than this. */
+  bytesInMemory: 64 * 1024,
+} as const;

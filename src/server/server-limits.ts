@@ -37,6 +37,14 @@ export const SERVER_LIMITS = {
   droppedRememberedMs: 24 * HOUR_MS,
   /** WebSockets that have not proven a client yet. Above it the oldest goes first. */
   unproven: 1_024,
+  /** Links that one address may have unproven at once: a company or a CI behind one address, coming back together. */
+  linksPerAddress: 128,
+  /** And how many more each second, if they never prove a client: 0.3 % of a core (a failed handshake is 0.6 ms). */
+  linksPerAddressPerSecond: 4,
+  /** Addresses whose links are counted: some 10 MB. Beyond it the one that was quiet for longest counts as new. */
+  addressesCounted: 65_536,
+  /** Entries of X-Forwarded-For that are read, from the right: nobody has more proxies of his own. */
+  forwardedHops: 16,
   /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
   emptyTunnelMs: 10_000,
   /**
@@ -57,6 +65,8 @@ export const SERVER_LIMITS = {
   drainPollMs: 50,
   /** A request head that is not complete after this is closed (seconds, Bun's unit). */
   idleHttpSeconds: 10,
+  /** Of a request: Caddyfile.example lets through 20 KB, and its answer to more must be Caddy's own. */
+  requestHeadBytes: 32 * 1024,
 } as const;
 
 assert(SERVER_LIMITS.tunnelsPerClient <= SERVER_LIMITS.tunnels, "one identity cannot have more than all");

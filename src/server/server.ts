@@ -1,3 +1,4 @@
+import http from "node:http";
 import type { Server, ServerWebSocket } from "bun";
 import { kem, type PaddingPolicy, type Random } from "../proto/index.ts";
 import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
@@ -5,9 +6,11 @@ import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import { Connection } from "./connection.ts";
 import { createDialer } from "./dialer.ts";
 import { Gate, sessionCookie } from "./gate.ts";
+import { LinkBuckets } from "./link-buckets.ts";
 import type { DestinationPolicy } from "./policy.ts";
 import { TunnelRegistry } from "./registry.ts";
 import type { TunnelCounts } from "./registry-stats.ts";
@@ -28,6 +31,8 @@ export interface ServerOptions {
   readonly decoyDir?: string;
   /** Where clients may connect to. */
   readonly policy: DestinationPolicy;
+  /** Proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: TrustedProxies;
   readonly padding: PaddingPolicy;
   readonly drainMs: number;
   /** How long a tunnel without a link keeps its streams; 0: not at all. */
@@ -62,6 +67,8 @@ class RvpnServer implements RunningServer, LiveServer {
   readonly #registry: TunnelRegistry;
   readonly #gate: Gate;
   readonly #site: Site;
+  readonly #proxies: TrustedProxies;
+  readonly #buckets = new LinkBuckets();
   readonly #random: Random = secureRandom;
   /** Tells clients of this process from those of the one before: their streams are gone. */
   readonly #boot: Uint8Array = secureRandom(16);
@@ -85,7 +92,8 @@ class RvpnServer implements RunningServer, LiveServer {
       resumeWindowMs,
     });
     this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
-    this.#site = decoyDir === undefined ? builtInSite() : directorySite(decoyDir);
+    this.#proxies = options.trustedProxies;
+    this.#site = decoyDir === undefined ? builtInSite(store.identity.publicKey) : directorySite(decoyDir);
   }
 
   get port(): number {
@@ -111,10 +119,14 @@ class RvpnServer implements RunningServer, LiveServer {
 
   #listen(): Server<SocketData> {
     const { hostname, port, log } = this.#options;
+    // Bun.serve has no option of its own for it. The types say read-only, which Node is and Bun is not.
+    Object.assign(http, { maxHeaderSize: SERVER_LIMITS.requestHeadBytes });
     try {
       return Bun.serve<SocketData>({
         hostname,
         port,
+        // Bodies are never read: how long they claim to be must not matter.
+        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         idleTimeout: SERVER_LIMITS.idleHttpSeconds,
         fetch: (request, server) => this.#fetch(request, server),
         error: (error) => {
@@ -141,6 +153,12 @@ class RvpnServer implements RunningServer, LiveServer {
 
   async #fetch(request: Request, server: Server<SocketData>): Promise<Response | undefined> {
     if (!this.#gate.admits(request)) return this.#site.respond(request);
+    const peer = server.requestIP(request)?.address ?? "";
+    const address = this.#proxies.clientOf(peer, request.headers.get("x-forwarded-for"));
+    if (!this.#buckets.take(address, performance.now())) {
+      this.#options.log.debug("too many links that prove no client", { address });
+      return this.#site.respond(request);
+    }
     const { store, padding, log } = this.#options;
     const pair = await kem.generateKeyPair();
     const registry = this.#registry;
@@ -154,6 +172,7 @@ class RvpnServer implements RunningServer, LiveServer {
       padding,
       log,
       onSettled: () => this.#unproven.delete(connection),
+      onAdmitted: () => this.#buckets.giveBack(address, performance.now()),
     });
     if (server.upgrade(request, { data: { connection } })) {
       this.#limitUnproven(connection);
@@ -171,7 +190,7 @@ class RvpnServer implements RunningServer, LiveServer {
   }
 
   #message(ws: ServerWebSocket<SocketData>, message: string | Buffer): void {
-    if (typeof message === "string") return ws.close();
+    if (typeof message === "string") return ws.data.connection.text();
     ws.data.connection.message(message);
   }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { LIMITS, makeGateToken } from "../../src/proto/index.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { secureRandom } from "../../src/runtime/random.ts";
+import { TrustedProxies } from "../../src/server/client-address.ts";
 import { DestinationPolicy } from "../../src/server/policy.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
 import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
@@ -23,6 +24,7 @@ beforeAll(async () => {
     store,
     stateDir,
     policy: new DestinationPolicy({ allow: [], deny: [] }),
+    trustedProxies: new TrustedProxies([]),
     padding: "none",
     drainMs: 0,
     resumeWindowMs: 0,

@@ -4,6 +4,7 @@ import { parseListenAddress } from "../../runtime/address.ts";
 import { UsageError } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import { secureRandom } from "../../runtime/random.ts";
+import { TrustedProxies } from "../../server/client-address.ts";
 import { DestinationPolicy } from "../../server/policy.ts";
 import { startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
@@ -29,6 +30,12 @@ const args = {
     type: "string",
     valueHint: "DIR",
     description: "the web site to show to everybody who is not a client",
+  },
+  "trusted-proxy": {
+    type: "string",
+    valueHint: "CIDR",
+    repeatable: true,
+    description: "proxies whose X-Forwarded-For is believed, beside those on this machine",
   },
   allow: {
     type: "string",
@@ -77,6 +84,7 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
     const decoyDir =
       values.decoy === undefined ? {} : { decoyDir: parseDecoy(values.decoy, nameOf("decoy")) };
     const policy = new DestinationPolicy({ allow: values.allow, deny: values.deny });
+    const trustedProxies = new TrustedProxies(values["trusted-proxy"]);
     const log = logOf(values["log-level"], { otherwise: "info", timestamps: true });
     const stateDir = stateDirOf(values.state, "server");
     // All flags are read by now: a mistake must not leave a state directory behind.
@@ -91,6 +99,7 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       stateDir,
       ...decoyDir,
       policy,
+      trustedProxies,
       padding: values.padding,
       drainMs,
       resumeWindowMs,

@@ -6,6 +6,7 @@ import { type ClientOptions, type RunningClient, startClient } from "../../../sr
 import { ClientStore } from "../../../src/client/store.ts";
 import { silentLog } from "../../../src/runtime/log.ts";
 import { secureRandom } from "../../../src/runtime/random.ts";
+import { TrustedProxies } from "../../../src/server/client-address.ts";
 import { DestinationPolicy } from "../../../src/server/policy.ts";
 import { type RunningServer, startServer } from "../../../src/server/server.ts";
 import { ServerStore } from "../../../src/server/store.ts";
@@ -44,6 +45,7 @@ export class Home {
       store: this.#store,
       stateDir: join(this.#dir, `server${this.#servers - 1}`),
       policy: new DestinationPolicy({ allow: ["127.0.0.0/8"], deny: [] }),
+      trustedProxies: new TrustedProxies([]),
       padding: "padme",
       resumeWindowMs: 60_000,
       drainMs: 0,
