@@ -9,7 +9,9 @@ const MAC_BYTES = 16;
 const TOKEN_BYTES = NONCE_BYTES + MAC_BYTES;
 
 const GATE_LABEL = label("rvpn/2 gate");
+const TOKEN_CHARACTERS = Math.ceil((TOKEN_BYTES * 4) / 3);
 const NO_TOKEN = new Uint8Array(TOKEN_BYTES);
+const NO_TOKEN_TEXT = encodeBase64url(NO_TOKEN);
 
 /**
  * What opens the server's gate once: base64url(nonce ‖ HMAC(K_gate, L"rvpn/2 gate" ‖ nonce)[0..16]), 43 characters.
@@ -44,10 +46,11 @@ export function checkGateToken(
   return bytes !== undefined && matches > 0 ? nonce : undefined;
 }
 
-/** The length is looked at first: a header may be 16 KiB long. */
+/** The length is looked at first: a header may be 32 KiB long. Whatever it is, one text of a token's length is decoded. */
 function decodeToken(token: string): Uint8Array | undefined {
-  const bytes = token.length === Math.ceil((TOKEN_BYTES * 4) / 3) ? decodeBase64url(token) : undefined;
-  return bytes?.length === TOKEN_BYTES ? bytes : undefined;
+  const hasLength = token.length === TOKEN_CHARACTERS;
+  const bytes = decodeBase64url(hasLength ? token : NO_TOKEN_TEXT);
+  return hasLength && bytes?.length === TOKEN_BYTES ? bytes : undefined;
 }
 
 function gateMac(primitives: Primitives, gateKey: Uint8Array, nonce: Uint8Array): Uint8Array {

@@ -39,11 +39,13 @@ export class Gate {
     return true;
   }
 
+  // No && before the parts are there: a request that fails the first must not be spared the others.
   #isUpgrade({ method, headers, url }: Request): boolean {
-    const upgrade = headers.get("upgrade")?.toLowerCase() === "websocket";
+    const isHere = pathOf(url) === this.#path;
+    const upgrade = (headers.get("upgrade") ?? "").toLowerCase() === "websocket";
     const version = headers.get("sec-websocket-version") === WEBSOCKET_VERSION;
     const key = KEY_FORM.test(headers.get("sec-websocket-key") ?? "");
-    return upgrade && version && key && method === "GET" && pathOf(url) === this.#path;
+    return isHere && upgrade && version && key && method === "GET";
   }
 
   #remember(name: string): void {

@@ -15,8 +15,32 @@ export const FULL = process.env["RVPN_FULL"] === "1";
 const STRICT = process.env["CI"] === "true";
 
 export const SIZES = FULL
-  ? { transferBytes: 1_000 * MB, parallel: 200, parallelBytes: 5 * MB, garbage: 2_000, exchanges: 500 }
-  : { transferBytes: 50 * MB, parallel: 50, parallelBytes: 1 * MB, garbage: 300, exchanges: 50 };
+  ? {
+      transferBytes: 1_000 * MB,
+      parallel: 200,
+      parallelBytes: 5 * MB,
+      garbage: 2_000,
+      exchanges: 500,
+      patient: true,
+      timingSamples: 2_000,
+      timingMs: 600_000,
+      gateFailures: 20_000,
+      idleSockets: 2_000,
+      floodSeconds: 60,
+    }
+  : {
+      transferBytes: 50 * MB,
+      parallel: 50,
+      parallelBytes: 1 * MB,
+      garbage: 300,
+      exchanges: 50,
+      patient: false,
+      timingSamples: 300,
+      timingMs: 60_000,
+      gateFailures: 500,
+      idleSockets: 100,
+      floodSeconds: 3,
+    };
 
 /** Does this executable know a flag? For tests of a flag that a tree may not have yet. */
 export function knowsFlag(command: string, flag: string): boolean {

@@ -1,0 +1,138 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeGateToken, parseLink } from "../../src/proto/index.ts";
+import { kolmogorovSmirnov } from "./support/ks.ts";
+import { type Probe, strangersProbes, type Tokens, tokenProbes, WEBSOCKET } from "./support/probes.ts";
+import { exchange, RawConnection } from "./support/raw-http.ts";
+import { ALLOW_LOOPBACK } from "./support/rvpn.ts";
+import { describeWith, programsFor, ROUTES, SIZES } from "./support/settings.ts";
+import { useWorld, type World } from "./support/world.ts";
+
+/** Connections at once: many enough to be quick, few enough not to disturb what is slow on purpose. */
+const AT_ONCE = 12;
+const LEAST_PROBES = 60;
+const ROUNDS = 3;
+const SIGNIFICANCE = 0.01;
+/** Requests of each kind before the samples: the first ones meet code that is not compiled for them yet. */
+const WARM_UP = 200;
+
+const site = mkdtempSync(join(tmpdir(), "rvpn-probed-"));
+mkdirSync(join(site, "sub"));
+writeFileSync(join(site, "index.html"), "<!doctype html><title>Home</title>");
+writeFileSync(join(site, "sub/index.html"), "<!doctype html><title>Sub</title>");
+writeFileSync(join(site, "style.css"), "body { margin: 0 }");
+writeFileSync(join(site, ".env"), "SECRET=1");
+process.on("exit", () => rmSync(site, { recursive: true, force: true }));
+
+for (const route of ROUTES) {
+  for (const [name, args] of [
+    ["a directory", ["--decoy", site]],
+    ["the built-in site", []],
+  ] as const) {
+    describeWith(programsFor(route), `a prober, ${route}, ${name}`, () => {
+      const it = useWorld({ route, serverArgs: [...ALLOW_LOOPBACK, ...args] });
+      it("sees no difference between an upgrade and the same request without it", probeAll);
+      it("would see one if a token were valid", opens);
+      it("learns nothing from the time", times, SIZES.timingMs);
+    });
+  }
+}
+
+async function tokensOf(world: World): Promise<Tokens> {
+  const { gateKey } = parseLink(await world.server.invite(crypto.randomUUID()));
+  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+  const valid = () => makeGateToken(gateKey, random);
+  const used = valid();
+  expect((await open(world, used)).text).toStartWith("HTTP/1.1 101 ");
+  return { valid, used, wrong: makeGateToken(random(32), random) };
+}
+
+function open(world: World, token: string) {
+  return exchange(world, [
+    ["GET / HTTP/1.1", "Host: localhost", ...WEBSOCKET, `Cookie: sid=${token}`, "", ""].join("\r\n"),
+  ]);
+}
+
+async function probeAll(world: World): Promise<void> {
+  const tokens = await tokensOf(world);
+  const probes = [...strangersProbes(tokens.wrong, SIZES.patient), ...tokenProbes(tokens)];
+  expect(probes.length).toBeGreaterThanOrEqual(LEAST_PROBES);
+  const different: string[] = [];
+  const waiting = [...probes];
+  const worker = async () => {
+    for (let probe = waiting.shift(); probe !== undefined; probe = waiting.shift()) {
+      const difference = await compare(world, probe);
+      if (difference !== undefined) different.push(difference);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  expect(different).toEqual([]);
+}
+
+async function compare(world: World, { name, headers, shape }: Probe): Promise<string | undefined> {
+  const [probed, plain] = await Promise.all([exchange(world, shape(headers)), exchange(world, shape([]))]);
+  if (probed.text === plain.text && probed.end === plain.end) return undefined;
+  return `${name}:\n${probed.end} ${probed.text}\n--- instead of\n${plain.end} ${plain.text}`;
+}
+
+async function opens(world: World): Promise<void> {
+  const tokens = await tokensOf(world);
+  expect((await open(world, tokens.valid())).text).toStartWith("HTTP/1.1 101 ");
+}
+
+/** Each kind of refused upgrade against a plain request of the same length and number of headers. */
+async function times(world: World): Promise<void> {
+  const { used, wrong } = await tokensOf(world);
+  const plain = ["Connexion: Upgrade", "Upglade: websocket", "Sec-WebStorage-Version: 13"];
+  const request = (...headers: string[]) =>
+    `GET / HTTP/1.1\r\nHost: localhost\r\n${headers.join("\r\n")}\r\n\r\n`;
+  const key = "dGhlIHNhbXBsZSBub25jZQ==";
+  const ordinary = request(...plain, `Sec-WebStorag-Key: ${key}`, `Cookie: sod=${wrong}`);
+  const kinds = { "a wrong token": wrong, "a used token": used, "no token": "A".repeat(43) };
+  for (const [name, token] of Object.entries(kinds)) {
+    const cookie = name === "no token" ? `Cookie: sod=${token}` : `Cookie: sid=${token}`;
+    const probe = request(...WEBSOCKET, cookie);
+    const results: number[] = [];
+    while (results.length < ROUNDS && (results.at(-1) ?? 0) <= SIGNIFICANCE) {
+      results.push(await timeBoth(world, probe, ordinary));
+    }
+    process.stderr.write(
+      `timing, ${world.route}, ${name}: p ${results.map((p) => p.toFixed(3)).join(", ")}\n`,
+    );
+    expect(results.at(-1), `${name}: ${results.join(", ")}`).toBeGreaterThan(SIGNIFICANCE);
+  }
+}
+
+/** Sends both by turns over one connection, each first as often as the other. Returns p. */
+async function timeBoth(world: World, probe: string, ordinary: string): Promise<number> {
+  const raw = await RawConnection.open(world);
+  const samples: [number[], number[]] = [[], []];
+  try {
+    for (let index = -WARM_UP; index < SIZES.timingSamples; index++) {
+      for (const kind of Math.random() < 0.5 ? ([0, 1] as const) : ([1, 0] as const)) {
+        const started = performance.now();
+        raw.send(kind === 0 ? probe : ordinary);
+        const answer = await raw.next();
+        const ms = performance.now() - started;
+        if (!answer.startsWith("HTTP/1.1 200 ")) throw new Error(`the site said ${JSON.stringify(answer)}`);
+        if (index >= 0) samples[kind].push(ms);
+      }
+    }
+  } finally {
+    raw.end();
+  }
+  return kolmogorovSmirnov(...samples);
+}
+
+test("the test of the times can tell two distributions apart, and only then", () => {
+  const normal = (mean: number) =>
+    Array.from({ length: 2_000 }, () => {
+      const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
+      return mean + radius * Math.cos(2 * Math.PI * Math.random());
+    });
+  expect(kolmogorovSmirnov(normal(0), normal(0.3))).toBeLessThan(0.001);
+  const same = Array.from({ length: 40 }, () => kolmogorovSmirnov(normal(0), normal(0)));
+  expect(same.filter((p) => p > 0.05).length).toBeGreaterThan(30);
+});
