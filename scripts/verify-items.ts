@@ -152,4 +152,11 @@ const NOTHING_LOST: readonly Item[] = [
   e2e("never-read", "3.6", "one stream finishes beside 1,000 that are never read", "never-read"),
 ];
 
-export const ITEMS: readonly Item[] = [...TUNNEL, ...NOTHING_LOST];
+/** Issue 5: strangers stay out and learn nothing. */
+const STRANGERS: readonly Item[] = [
+  e2e("probes", "5.1", "over 100 probes and 2,000 samples of time learn nothing", "probes"),
+  e2e("site", "5.1", "the web site beside Caddy's own file server", "site"),
+  e2e("flood", "5.2", "20,000 garbage handshakes and 2,000 idle sockets beside a working client", "flood"),
+];
+
+export const ITEMS: readonly Item[] = [...TUNNEL, ...NOTHING_LOST, ...STRANGERS];

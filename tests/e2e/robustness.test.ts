@@ -10,6 +10,9 @@ import { useWorld, type World } from "./support/world.ts";
 /** The transfer that goes on beside the storm, and must not notice it. */
 const BESIDE_BYTES = SIZES.transferBytes / 2;
 const LINGER_MS = 500;
+/** When a link that has proven nothing is closed, and the longest message that is looked at before. */
+const DEADLINE_MS = 5_000;
+const LARGEST_MESSAGE = 256 * 1_024;
 
 describeWith(programsFor("direct"), "robustness", () => {
   const it = useWorld({ route: "direct" });
@@ -54,10 +57,12 @@ async function badHandshakes(world: World): Promise<void> {
   ];
   const strangers = messages.map((message) => talk(world.url, gateKey, message));
   const silent = talk(world.url, gateKey, undefined);
-  for (const { opened, said } of await Promise.all([...strangers, silent])) {
+  for (const { opened, said, ms, bytes } of await Promise.all([...strangers, silent])) {
     expect(opened).toBe(true);
     // The bundle, which is for anybody with a token; not a byte more.
     expect(said).toBe(1);
+    // All of them at the same deadline, so that the time does not say how far a guess came.
+    if (bytes <= LARGEST_MESSAGE) expect(Math.abs(ms - DEADLINE_MS)).toBeLessThan(DEADLINE_MS / 4);
   }
   await expectUnharmed(world, reconnects);
 }
@@ -68,6 +73,7 @@ async function talk(url: string, gateKey: Uint8Array, message: string | Uint8Arr
   const socket = new WebSocket(url, { headers: { Cookie: `sid=${token}` }, perMessageDeflate: false });
   let opened = false;
   let said = 0;
+  const started = performance.now();
   const closed = new Promise<void>((resolve) => {
     socket.onclose = () => resolve();
     socket.onerror = () => {};
@@ -80,7 +86,8 @@ async function talk(url: string, gateKey: Uint8Array, message: string | Uint8Arr
     said += 1;
   };
   await closed;
-  return { opened, said };
+  const bytes = message?.length ?? 0;
+  return { opened, said, bytes, ms: performance.now() - started };
 }
 
 async function nothingLeft(world: World): Promise<void> {

@@ -24,7 +24,12 @@ export interface Caddy {
 }
 
 /** Starts Caddy on a free port before what listens on `upstreamPort`, and waits until it has its certificate. */
-export async function startCaddy(children: Children, dir: string, upstreamPort: number): Promise<Caddy> {
+export async function startCaddy(
+  children: Children,
+  dir: string,
+  upstreamPort: number,
+  edit = (config: string): string => config,
+): Promise<Caddy> {
   const home = join(dir, "caddy");
   // Caddy 2.6 cleans its storage while it gets its first certificate, and now and then deletes the folder under it
   // because it is still empty.
@@ -33,7 +38,8 @@ export async function startCaddy(children: Children, dir: string, upstreamPort: 
   writeFileSync(join(certificate, "keep"), "");
   const config = join(home, "Caddyfile");
   const port = freePort();
-  writeFileSync(config, deriveConfig({ port, upstreamPort, home, version: await caddyVersion(children) }));
+  const version = await caddyVersion(children);
+  writeFileSync(config, edit(deriveConfig({ port, upstreamPort, home, version })));
   return await run(children, { home, config, port }, /certificate obtained successfully/);
 }
 

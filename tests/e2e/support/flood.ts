@@ -65,6 +65,31 @@ async function attempt(port: number, kind: Flood["kind"], gateKey: Uint8Array): 
   return line.startsWith(kind === "holders" ? "HTTP/1.1 101 " : "HTTP/1.1 200 ");
 }
 
+/** A WebSocket of somebody with a gate key, who then says nothing. */
+export class UnprovenLink {
+  #socket: Socket<undefined> | undefined;
+  closed = false;
+
+  /** Resolves when it stands. */
+  static async open(port: number, gateKey: Uint8Array): Promise<UnprovenLink> {
+    const link = new UnprovenLink();
+    const answer = Promise.withResolvers<void>();
+    const close = () => {
+      link.closed = true;
+      answer.resolve();
+    };
+    const handlers = { data: () => answer.resolve(), end: close, close, error() {} };
+    link.#socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: handlers });
+    link.#socket.write(`${head(makeGateToken(gateKey, random))}\r\n\r\n`);
+    await answer.promise;
+    return link;
+  }
+
+  end(): void {
+    this.#socket?.terminate();
+  }
+}
+
 /** From an address of its own: one address would have an empty bucket after the first hundred. */
 function head(token: string): string {
   const address = `X-Forwarded-For: 203.${random(3).join(".")}`;
@@ -85,13 +110,40 @@ function frame(payload: Uint8Array): Uint8Array {
   return Buffer.concat([Uint8Array.of(0x82, 0x80 | 126, length >> 8, length & 0xff, 0, 0, 0, 0), payload]);
 }
 
-/** Connections that send nothing, or half of a request. */
-export async function idleSockets(port: number, count: number): Promise<readonly Socket<undefined>[]> {
-  const sockets: Socket<undefined>[] = [];
-  for (let index = 0; index < count; index++) {
-    const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {}, error() {} } });
-    if (index % 2 === 1) socket.write("GET / HTTP/1.1\r\nHost: loc");
-    sockets.push(socket);
+/** Connections that send nothing, or half of a request, and come back whenever the server has had enough of them. */
+export class IdleCrowd {
+  readonly #port: number;
+  readonly #sockets = new Set<Socket<undefined>>();
+  #over = false;
+
+  static async gather(port: number, count: number): Promise<IdleCrowd> {
+    const crowd = new IdleCrowd(port);
+    for (let index = 0; index < count; index++) await crowd.#join(index % 2 === 1);
+    return crowd;
   }
-  return sockets;
+
+  private constructor(port: number) {
+    this.#port = port;
+  }
+
+  async #join(isHalf: boolean): Promise<void> {
+    const close = (socket: Socket<undefined>) => {
+      this.#sockets.delete(socket);
+      if (!this.#over) void this.#join(isHalf);
+    };
+    const handlers = { data() {}, error() {}, close };
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port: this.#port, socket: handlers });
+    if (this.#over) return socket.terminate();
+    this.#sockets.add(socket);
+    if (isHalf) socket.write("GET / HTTP/1.1\r\nHost: loc");
+  }
+
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  disperse(): void {
+    this.#over = true;
+    for (const socket of [...this.#sockets]) socket.terminate();
+  }
 }

@@ -8,6 +8,9 @@ export interface RawAnswer {
   readonly end: "open" | "closed";
 }
 
+/** The server of a world, and the Caddy before it if there is one. */
+export type Target = Pick<World, "caddy" | "server">;
+
 /** How long nothing must come before a connection counts as answered. */
 const QUIET_MS = 120;
 const DEADLINE_MS = 25_000;
@@ -20,13 +23,12 @@ export class RawConnection {
   #wake = Promise.withResolvers<void>();
   closed = false;
 
-  static async open(world: World): Promise<RawConnection> {
+  static async open({ caddy, server }: Target): Promise<RawConnection> {
     const raw = new RawConnection();
-    const { caddy } = world;
     const ready = Promise.withResolvers<void>();
     raw.#socket = await Bun.connect({
       hostname: "127.0.0.1",
-      port: caddy?.port ?? world.server.port,
+      port: caddy?.port ?? server.port,
       ...(caddy === undefined
         ? {}
         : { tls: { ca: readFileSync(caddy.ca, "utf8"), serverName: "localhost" } }),
@@ -81,8 +83,8 @@ export class RawConnection {
 }
 
 /** Sends `pieces` one after another with `pauseMs` between them, and waits until nothing more comes. */
-export async function exchange(world: World, pieces: readonly string[], pauseMs = 50): Promise<RawAnswer> {
-  const raw = await RawConnection.open(world);
+export async function exchange(target: Target, pieces: readonly string[], pauseMs = 50): Promise<RawAnswer> {
+  const raw = await RawConnection.open(target);
   try {
     for (const [index, piece] of pieces.entries()) {
       if (index > 0) await Bun.sleep(pauseMs);
