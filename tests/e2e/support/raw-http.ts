@@ -92,7 +92,7 @@ export async function exchange(target: Target, pieces: readonly string[], pauseM
     }
     let text = await raw.next();
     while (!raw.closed) {
-      const more = await raw.next(QUIET_MS);
+      const more = await raw.next(isCut(text) ? DEADLINE_MS : QUIET_MS);
       if (more === "") break;
       text += more;
     }
@@ -100,6 +100,11 @@ export async function exchange(target: Target, pieces: readonly string[], pauseM
   } finally {
     raw.end();
   }
+}
+
+/** Whether a body in chunks still lacks its end, however long the pause. */
+function isCut(text: string): boolean {
+  return /^transfer-encoding: chunked\r$/im.test(text) && !text.endsWith("0\r\n\r\n");
 }
 
 /** Everything but what differs from second to second, and the boundary that is drawn for each answer. */
