@@ -39,7 +39,7 @@ async function beside(world: World): Promise<void> {
     const full = processes.map((child) => (residentBytes(child) / 1e6).toFixed(0));
     for (const socket of stalled) socket.terminate();
     await world.client.awaitStatus(({ streams }) => streams === 0, 30_000);
-    if (WAVES > 1) resident.push(await Promise.all(processes.map(settledBytes)));
+    if (WAVES > 1) resident.push(await settled(world));
     process.stderr.write(
       `never-read: wave ${wave}: ${BYTES / 1e6} MB beside ${STREAMS} in ${tookMs.toFixed(0)} ms; ` +
         `RSS of server and client ${full.join(" and ")} MB\n`,
@@ -55,6 +55,14 @@ async function beside(world: World): Promise<void> {
     expect(descriptorsOf(child)).toBeLessThanOrEqual(descriptors[index] ?? 0);
     for (const wave of resident.slice(1)) expectMemoryBack(resident[0]?.[index] ?? 0, wave[index] ?? 0);
   }
+}
+
+/** Of the server and the client. */
+function settled({ server, client }: World): Promise<number[]> {
+  return Promise.all([
+    settledBytes(server.child, () => countersOf(server)),
+    settledBytes(client.child, () => client.status()),
+  ]);
 }
 
 async function awaitNoStream({ server }: World): Promise<void> {

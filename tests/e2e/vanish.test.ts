@@ -45,7 +45,7 @@ async function vanish(world: World): Promise<void> {
   const resident: number[] = [];
   for (let wave = 0; wave < WAVES; wave++) {
     await oneWave(world, wave);
-    if (WAVES > 1) resident.push(await settledBytes(world.server.child));
+    if (WAVES > 1) resident.push(await settledBytes(world.server.child, () => countersOf(world.server)));
     await expectClosed(world.server, descriptors);
   }
   const shown = resident.map((bytes) => (bytes / 1e6).toFixed(1));

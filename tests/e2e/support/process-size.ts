@@ -7,10 +7,7 @@ import type { RvpnServer } from "./rvpn.ts";
 /** Memory is back if it is within 10 % or 20 MB, the larger, of what it was after the first equal wave. */
 const TOLERANCE = 0.1;
 const TOLERANCE_BYTES = 20_000_000;
-/** Memory has settled when no megabyte has come back for ten seconds. */
-const SETTLED_MS = 10_000;
-const SETTLED_BYTES = 1_000_000;
-const SETTLE_LIMIT_MS = 60_000;
+const SETTLE_MS = 60_000;
 
 /** Open descriptors of a process. */
 export function descriptorsOf({ pid }: Child): number {
@@ -24,16 +21,15 @@ export function residentBytes({ pid }: Child): number {
   return Number(kilobytes) * 1024;
 }
 
-/** What stays resident when a process has nothing to do: its collector and allocator give memory back by and by. */
-export async function settledBytes(child: Child): Promise<number> {
-  const end = performance.now() + SETTLE_LIMIT_MS;
+/**
+ * The least that was resident in the minute after work. A collector runs when there is something to do, so `touch` gives
+ * the process a little of that: memory that nobody has used for long is no leak.
+ */
+export async function settledBytes(child: Child, touch: () => Promise<unknown>): Promise<number> {
   let least = residentBytes(child);
-  for (let leastAt = performance.now(); performance.now() < Math.min(end, leastAt + SETTLED_MS); ) {
-    await Bun.sleep(250);
-    const now = residentBytes(child);
-    if (now >= least - SETTLED_BYTES) continue;
-    least = now;
-    leastAt = performance.now();
+  for (const end = performance.now() + SETTLE_MS; performance.now() < end; await Bun.sleep(50)) {
+    await touch();
+    least = Math.min(least, residentBytes(child));
   }
   return least;
 }
