@@ -16,6 +16,7 @@ import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
 import { LinkSet } from "./link-set.ts";
 import type { DialOutcome, LinkShell } from "./link-shell.ts";
 import { type Disturbance, NetworkWatch } from "./network-watch.ts";
+import { raceDials } from "./race-dials.ts";
 import type { LinkState } from "./slot-keeper.ts";
 import type { KnownServer } from "./store.ts";
 
@@ -192,20 +193,13 @@ export class Keeper {
     signal: AbortSignal,
   ): Promise<void> {
     const { server, identity, random, padding, suites, ca } = this.#options;
+    const trust = ca === undefined ? {} : { ca };
+    // All with the same gen: only one of them is ever offered.
+    const common = { identity, random, padding, suites, slot, gen, deadlineMs: DIAL_DEADLINE_MS, ...trust };
+    const attempt = (signal: AbortSignal) => dialLink({ ...common, server: server(), signal });
     let dialled: DialledLink;
     try {
-      dialled = await dialLink({
-        server: server(),
-        identity,
-        random,
-        padding,
-        suites,
-        slot,
-        gen,
-        deadlineMs: DIAL_DEADLINE_MS,
-        signal,
-        ...(ca === undefined ? {} : { ca }),
-      });
+      dialled = await raceDials(attempt, ({ carrier }) => carrier.close(), signal);
     } catch (error) {
       const wrongServer = error instanceof DialLinkError && error.wrongServer;
       return outcome.failed({ reason: messageOf(error), wrongServer });

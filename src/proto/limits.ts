@@ -68,6 +68,8 @@ export const LIMITS = {
 
   /** Idle time after which a side pings. Jittered by ± 20 %, so that clients do not march in step. */
   pingIdleMs: 20_000,
+  /** The same where bytes had been coming: a download must not hide that its path is gone. */
+  stoppedFlowMs: 2_000,
   /** How long a link may be silent after a ping. */
   pingDeadlineMs: 10_000,
   /** The same where data waits or a stream has just been opened: a user is watching. */

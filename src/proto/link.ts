@@ -102,6 +102,7 @@ export class Link {
     const frames = decodeFrames(opened.frames, opened.chunk);
     const bytes = opened.frames.length + (opened.chunk?.length ?? 0);
     this.#count(frames.some(wantsAck) ? bytes : 0, now);
+    if (frames.some(hasBytes)) this.liveness.heardBytes();
     return frames;
   }
 
@@ -238,6 +239,10 @@ function wantsAck(frame: Frame): boolean {
     default:
       return true;
   }
+}
+
+function hasBytes(frame: Frame): boolean {
+  return frame.type === "proxyData" && frame.bytes.length > 0 && !frame.fin;
 }
 
 function lastBytes(frames: readonly Frame[]): Uint8Array | undefined {

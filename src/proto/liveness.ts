@@ -13,6 +13,8 @@ export class Liveness {
   #waitingSince: number | undefined;
   #suspectAt = Number.POSITIVE_INFINITY;
   #pingWanted = false;
+  /** Bytes of streams have come, and nothing has asked since whether more would. */
+  #flowing = false;
 
   /** `jitter` in [0, 1) spreads the idle time over ± 20 %. */
   constructor(now: number, jitter: number) {
@@ -29,6 +31,11 @@ export class Liveness {
     this.#heardAt = now;
     this.#waitingSince = undefined;
     this.#suspectAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** What arrived had bytes of streams: more may be on its way, and who only receives owes the peer no packet to answer. */
+  heardBytes(): void {
+    this.#flowing = true;
   }
 
   /** Data went out, or a user waits: an answer is due within the short deadline. */
@@ -56,11 +63,19 @@ export class Liveness {
 
   /** True once for each ping that should be sent now. */
   takePing(now: number): boolean {
-    const idle = this.#waitingSince === undefined && now >= this.#heardAt + this.#pingIdleMs;
+    const idle = this.#waitingSince === undefined && now >= this.#heardAt + this.#idleMs;
     if (!idle && !this.#pingWanted) return false;
+    const isUrgent = this.#pingWanted || this.#flowing;
+    // A flow that has stopped is waited for since then; a sleep of ours may lie in between, which does not count.
+    if (idle && this.#flowing) this.#waitingSince = Math.max(this.#heardAt, now - LIMITS.stoppedFlowMs);
     this.#pingWanted = false;
-    this.#expect(idle ? LIMITS.pingDeadlineMs : LIMITS.urgentPingDeadlineMs, now);
+    this.#flowing = false;
+    this.#expect(isUrgent ? LIMITS.urgentPingDeadlineMs : LIMITS.pingDeadlineMs, now);
     return true;
+  }
+
+  get #idleMs(): number {
+    return this.#flowing ? LIMITS.stoppedFlowMs : this.#pingIdleMs;
   }
 
   get pingWanted(): boolean {
@@ -77,7 +92,7 @@ export class Liveness {
    * clock alone a deadline that passes between a look and this question would never be looked at.
    */
   nextWake(suspected: boolean): number {
-    if (this.#waitingSince === undefined) return this.#heardAt + this.#pingIdleMs;
+    if (this.#waitingSince === undefined) return this.#heardAt + this.#idleMs;
     const deadAt = this.#waitingSince + LIMITS.pingDeadlineMs;
     return suspected ? deadAt : Math.min(this.#suspectAt, deadAt);
   }

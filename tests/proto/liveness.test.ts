@@ -44,6 +44,37 @@ describe("an idle link", () => {
   });
 });
 
+describe("a flow of bytes that stops", () => {
+  const STOPPED = LIMITS.stoppedFlowMs;
+  const flowing = () => {
+    const link = liveness();
+    link.heard(100);
+    link.heardBytes();
+    return link;
+  };
+
+  test("is asked about once, 2 s later; the link is suspect after 3 s more, and dead 10 s after the last byte", () => {
+    const link = flowing();
+    expect(link.nextWake(false)).toBe(100 + STOPPED);
+    expect([link.takePing(99 + STOPPED), link.takePing(100 + STOPPED)]).toEqual([false, true]);
+    const at = [STOPPED + SHORT - 1, STOPPED + SHORT, LONG - 1, LONG].map((ms) => link.health(100 + ms));
+    expect(at).toEqual(["alive", "suspect", "suspect", "dead"]);
+  });
+
+  test("and was just at its end costs one ping", () => {
+    const link = flowing();
+    link.takePing(100 + STOPPED);
+    link.heard(200 + STOPPED);
+    expect(link.nextWake(false)).toBe(200 + STOPPED + IDLE);
+  });
+
+  test("does not blame the peer for a sleep of ours", () => {
+    const link = flowing();
+    expect(link.takePing(60_000)).toBe(true);
+    expect([link.health(60_000), link.health(60_000 + SHORT)]).toEqual(["alive", "suspect"]);
+  });
+});
+
 describe("where somebody waits", () => {
   test("silence makes a link suspect after 3 s and dead after 10 s", () => {
     const link = liveness();

@@ -42,17 +42,10 @@ export const SIZES = FULL
       floodSeconds: 3,
     };
 
-/** Does this executable know a flag? For tests of a flag that a tree may not have yet. */
-export function knowsFlag(command: string, flag: string): boolean {
-  if (!existsSync(BINARY)) return false;
-  const { stdout } = Bun.spawnSync([BINARY, command, "--help"], { stderr: "ignore" });
-  return stdout.toString().includes(flag);
-}
-
 /** The client's arguments in the tests of bad paths, by what they are called. */
 export const LINKS: readonly (readonly [title: string, args: readonly string[]])[] = [
   ["one link", []],
-  ...(knowsFlag("client", "--links") ? ([["--links 3", ["--links", "3"]]] as const) : []),
+  ["--links 3", ["--links", "3"]],
 ];
 
 /** Limit of one test. A hang must not look like a slow machine, so it is far above what any test takes. */
