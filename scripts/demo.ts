@@ -102,9 +102,11 @@ async function invite(url: string): Promise<string> {
     url,
     "--state",
     serverState,
+    // Without the hints to a person that come beside the bare link.
+    "--json",
   ]);
   if (exitCode !== 0) throw new Error(`rvpn invite ended with ${exitCode}`);
-  return stdout.trim();
+  return JSON.parse(stdout).link;
 }
 
 async function fetchThrough(proxy: string, origin: Origin): Promise<void> {

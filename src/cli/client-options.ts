@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ClientOptions } from "../client/client.ts";
 import { ClientStore, type KnownServer } from "../client/store.ts";
@@ -95,9 +96,26 @@ function readCertificates(file: string, label: string): string {
       cause: error,
     });
   }
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new UsageError(`${label}: ${JSON.stringify(file)} holds no certificate`, "name a file in PEM form");
+  const blocks = text.match(CERTIFICATE) ?? [];
+  if (blocks.length === 0) {
+    throw new UsageError(`${label}: ${JSON.stringify(file)} holds no certificate`, "name a file in PEM form");
+  }
+  for (const [index, block] of blocks.entries()) {
+    try {
+      new X509Certificate(block);
+    } catch (error) {
+      throw new UsageError(
+        `${label}: certificate ${index + 1} of ${JSON.stringify(file)} is damaged: ${messageOf(error)}`,
+        "copy the authority's certificate again",
+        { cause: error },
+      );
+    }
+  }
+  return text;
 }
+
+/** A block of PEM, up to its end line or, where that is missing, to the end of the file. */
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?(?:-----END CERTIFICATE-----|$)/g;
 
 /** Opens the state and settles which server this is: that of the link, which is remembered, or the remembered one. */
 export function openServer(

@@ -2,8 +2,6 @@ import type { Command } from "./command.ts";
 
 interface Entry {
   readonly summary: string;
-  /** Whether a tunnel runs in it. */
-  readonly movesBytes: boolean;
   load(): Promise<{ readonly default: Command }>;
 }
 
@@ -11,57 +9,46 @@ interface Entry {
 export const COMMANDS = {
   server: {
     summary: "run the server, behind a reverse proxy that does TLS",
-    movesBytes: true,
     load: () => import("./commands/server.ts"),
   },
   invite: {
     summary: "make a link that lets one client in, or a seat for CI jobs",
-    movesBytes: false,
     load: () => import("./commands/invite.ts"),
   },
   clients: {
     summary: "list the server's clients and open invites",
-    movesBytes: false,
     load: () => import("./commands/clients.ts"),
   },
   revoke: {
     summary: "put a client out, now and for good",
-    movesBytes: false,
     load: () => import("./commands/revoke.ts"),
   },
   add: {
     summary: "enter a client's public key by hand",
-    movesBytes: false,
     load: () => import("./commands/add.ts"),
   },
   client: {
     summary: "run the client: a SOCKS5 and HTTP proxy on this machine",
-    movesBytes: true,
     load: () => import("./commands/client.ts"),
   },
   run: {
     summary: "run a command with its proxy variables set",
-    movesBytes: true,
     load: () => import("./commands/run.ts"),
   },
   status: {
     summary: "tell how the running client is doing",
-    movesBytes: false,
     load: () => import("./commands/status.ts"),
   },
   stop: {
     summary: "end the running client",
-    movesBytes: false,
     load: () => import("./commands/stop.ts"),
   },
   keygen: {
     summary: "make a secret key",
-    movesBytes: false,
     load: () => import("./commands/keygen.ts"),
   },
   pubkey: {
     summary: "print the public key of a secret one",
-    movesBytes: false,
     load: () => import("./commands/pubkey.ts"),
   },
 } as const satisfies Record<string, Entry>;

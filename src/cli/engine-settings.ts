@@ -12,13 +12,18 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * For commands that move bytes: becomes the same program with the settings in its environment. What the operator has
- * set stays.
+ * For commands that move bytes, before they begin anything: becomes the same program with the settings in its
+ * environment. `args` is the whole command line.
  */
-export function applyEngineSettings(rawArgs: readonly string[]): void {
-  if (!Bun.isStandaloneExecutable || process.execve === undefined) return;
-  const missing = Object.entries(SETTINGS).filter(([name]) => process.env[name] === undefined);
-  if (missing.length > 0) executeAgain(rawArgs, { ...process.env, ...Object.fromEntries(missing) });
+export function applyEngineSettings(args: () => readonly string[]): void {
+  const missing = missingEngineSettings();
+  if (Object.keys(missing).length > 0) executeAgain(args(), { ...process.env, ...missing });
+}
+
+/** The settings that a program executed again is to be given besides; none that the operator has set. */
+export function missingEngineSettings(): Record<string, string> {
+  if (!Bun.isStandaloneExecutable || process.execve === undefined) return {};
+  return Object.fromEntries(Object.entries(SETTINGS).filter(([name]) => process.env[name] === undefined));
 }
 
 /** `env` without the settings: for programs of others. */

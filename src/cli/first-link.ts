@@ -30,9 +30,16 @@ export async function untilFirstLink(
 export function notReached(timeoutMs: number, problem: string | undefined): UsageError {
   return new UsageError(
     `the server was not reached within ${timeoutMs / 1000} s${problem === undefined ? "" : `: ${problem}`}`,
-    "check the server's address and that it runs; --log-level debug tells about each attempt",
+    isUntrusted(problem)
+      ? "the certificate is signed by nobody that this machine trusts: name the authority's certificate with --ca"
+      : "check the server's address and that it runs; --log-level debug tells about each attempt",
     { exitCode: ExitCode.unreachable },
   );
+}
+
+/** Bun hands on the words of BoringSSL. */
+function isUntrusted(problem: string | undefined): boolean {
+  return /issuer certificate|self.signed|verify the first certificate/i.test(problem ?? "");
 }
 
 /** Why a client ended, as an error with its exit code; undefined if it was asked to. */

@@ -1,4 +1,5 @@
 import { parseLink, type ServerLink } from "../proto/index.ts";
+import { applyEngineSettings, missingEngineSettings } from "./engine-settings.ts";
 import { readInput } from "./input.ts";
 import { parseText } from "./parse-text.ts";
 import { executeAgain } from "./self.ts";
@@ -15,18 +16,25 @@ export const linkArgument = {
 
 /**
  * The link that this command was given, if any. One given as an argument is moved to the environment, which only the
- * same user may read, by executing the program again; `argsWithoutLink` is the whole command line for that.
+ * same user may read, by executing the program again, and that as soon as its arguments are read: until then, some
+ * hundredths of a second, it can be seen. `args` are those of `command` but the link.
  */
 export async function readLink(
+  command: "client" | "run",
   argument: string | undefined,
-  argsWithoutLink: () => readonly string[],
+  args: () => readonly string[],
 ): Promise<ServerLink | undefined> {
-  if (argument === "-") return parse("standard input", await readInput("a link", HINT));
-  if (argument !== undefined) {
+  if (argument !== undefined && argument !== "-") {
     // Before it becomes a variable: a bad one is to be named as what the operator gave.
     parse("LINK", argument);
-    executeAgain(argsWithoutLink(), { ...process.env, [VARIABLE]: argument });
+    executeAgain([command, ...args()], {
+      ...process.env,
+      ...missingEngineSettings(),
+      [VARIABLE]: argument,
+    });
   }
+  applyEngineSettings(() => [command, ...(argument === undefined ? [] : [argument]), ...args()]);
+  if (argument === "-") return parse("standard input", await readInput("a link", HINT));
   const text = process.env[VARIABLE];
   // Out of the environment before anything else is started: children have no business with it.
   delete process.env[VARIABLE];

@@ -1,7 +1,6 @@
 import { runCommand } from "citty";
 import { ExitCode, UsageError } from "../runtime/errors.ts";
 import { COMMANDS, isCommandName } from "./commands.ts";
-import { applyEngineSettings } from "./engine-settings.ts";
 import { reportFailure } from "./failure.ts";
 import { renderHelp, renderRootHelp } from "./help.ts";
 import { printResult } from "./output.ts";
@@ -25,10 +24,8 @@ async function dispatch(rawArgs: readonly string[]): Promise<number> {
   const [name, ...rest] = rawArgs;
   if (name === undefined) throw new UsageError("no command given", "rvpn --help lists the commands");
   if (!isCommandName(name)) return await withoutCommand(name, rest);
-  const help = asksForHelp(rest);
-  if (!help && COMMANDS[name].movesBytes) applyEngineSettings(rawArgs);
   const { default: command } = await COMMANDS[name].load();
-  if (help) {
+  if (asksForHelp(rest)) {
     await printResult(renderHelp(name, COMMANDS[name].summary, command));
     return ExitCode.ok;
   }

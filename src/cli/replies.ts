@@ -15,6 +15,8 @@ export interface ListedClient {
   readonly key: string;
   readonly addedAt: string;
   readonly expiresAt: string | undefined;
+  /** What it has open now; undefined if nothing. */
+  readonly live: { readonly links: number; readonly streams: number } | undefined;
 }
 
 export interface ListedInvite {
@@ -45,6 +47,7 @@ export function readClientList(reply: Json): { clients: ListedClient[]; invites:
       key: client.string("key"),
       addedAt: client.string("addedAt"),
       expiresAt: client.has("expiresAt") ? client.string("expiresAt") : undefined,
+      live: client.has("live") ? readLive(client.json("live")) : undefined,
     })),
     invites: fields.list("invites", (invite) => ({
       name: invite.string("name"),
@@ -54,6 +57,11 @@ export function readClientList(reply: Json): { clients: ListedClient[]; invites:
       used: countIn(invite, "used"),
     })),
   };
+}
+
+function readLive(json: Json): { links: number; streams: number } {
+  const live = fieldsOf(json);
+  return { links: countIn(live, "links"), streams: countIn(live, "streams") };
 }
 
 function countIn(fields: JsonFields, key: string): number {

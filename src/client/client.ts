@@ -19,7 +19,7 @@ export interface ClientOptions {
   /** 0 takes any free port. */
   readonly port: number;
   readonly credentials?: ProxyCredentials;
-  /** PEM text of an authority to trust beside the system's. */
+  /** PEM text of the authorities to trust in place of the system's. */
   readonly ca?: string;
   /** The one suite to use; by default the server's first that we like. */
   readonly suite?: Suite;

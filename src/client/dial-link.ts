@@ -19,7 +19,7 @@ export interface DialOptions {
   readonly random: Random;
   readonly padding: PaddingPolicy;
   readonly suites: readonly Suite[];
-  /** PEM text of an authority to trust beside the system's. */
+  /** PEM text of the authorities to trust in place of the system's. */
   readonly ca?: string;
   readonly slot: number;
   readonly gen: number;
@@ -175,5 +175,5 @@ function errorText(event: Event): string {
   if (message.includes("Expected 101")) {
     return "a web site answered, not rvpn: the reverse proxy's route or the path is wrong, or the link is out of date";
   }
-  return message || "the connection failed";
+  return message.replace(/^WebSocket connection to '[^']*' failed: /, "") || "the connection failed";
 }

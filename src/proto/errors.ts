@@ -1,6 +1,6 @@
 /**
  * Everything a peer can do wrong, in one table: name, wire code, sentence. The sentence is for our own log; the peer
- * learns at most the code. Codes are frozen by tests/proto/wire.test.ts.
+ * learns nothing of either. Codes are frozen by tests/proto/wire.test.ts.
  */
 export const PROTOCOL_ERRORS = {
   malformed: [1, "bytes do not decode"],

@@ -207,6 +207,11 @@ export class Link {
     this.promptWithin(now);
   }
 
+  /** The link is over: forgets its keys. */
+  wipe(): void {
+    this.#ratchet.wipe();
+  }
+
   /** After a message was handled: what is still in flight will be acknowledged soon, so silence means something. */
   expectAnswer(now: number): void {
     if (this.flight.inFlightBytes > 0) this.liveness.expectSoon(now);

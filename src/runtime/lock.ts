@@ -94,10 +94,7 @@ function isSameFile(fd: number, path: string): boolean {
 }
 
 function heldLock(realDir: string, fd: number, use: LockUse): StateLock {
-  fchmodSync(fd, 0o600);
-  ftruncateSync(fd);
-  const { pid } = process;
-  writeSync(fd, `${JSON.stringify({ pid, start: startOf(pid) ?? "", use })}\n`);
+  writeHolder(fd, realDir, use);
   lockedHere.add(realDir);
   let held = true;
   return {
@@ -110,6 +107,23 @@ function heldLock(realDir: string, fd: number, use: LockUse): StateLock {
       closeSync(fd);
     },
   };
+}
+
+/** Says in the lock's file who has it. @throws UsageError, the lock given back */
+function writeHolder(fd: number, realDir: string, use: LockUse): void {
+  const { pid } = process;
+  try {
+    fchmodSync(fd, 0o600);
+    ftruncateSync(fd);
+    writeSync(fd, `${JSON.stringify({ pid, start: startOf(pid) ?? "", use })}\n`);
+  } catch (error) {
+    closeSync(fd);
+    throw new UsageError(
+      `cannot write the lock in ${realDir}: ${messageOf(error)}`,
+      "make room on its disk, or name another directory with --state",
+      { cause: error },
+    );
+  }
 }
 
 interface Holder {

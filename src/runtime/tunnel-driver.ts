@@ -158,6 +158,7 @@ export class TunnelDriver {
     this.#carriers.delete(link);
     carrier.close();
     this.command((tunnel) => tunnel.detach(link));
+    link.wipe();
     this.#onLinkLost(link, reason);
     this.flush();
   }

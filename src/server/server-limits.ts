@@ -59,6 +59,8 @@ export const SERVER_LIMITS = {
   detachedBytesPerClient: 256 * MiB,
   /** Bytes in a WebSocket that the client does not read: beyond the flight limit it answers without listening. */
   socketBufferBytes: 128 * 1024 * 1024,
+  /** How often clients are looked through for those whose time is over. */
+  expirySweepMs: 1_000,
   /** How often half-closed streams are looked through; their limit is ten minutes. */
   sweepMs: 60_000,
   /** How often a drain looks whether the last stream is done. */

@@ -75,6 +75,7 @@ class RvpnServer implements RunningServer, LiveServer {
   readonly #unproven = new Set<Connection>();
   #http: Server<SocketData> | undefined;
   #control: { close(): void } | undefined;
+  #expirySweeper: ReturnType<typeof setInterval> | undefined;
   #stopping = false;
   readonly hostname: string;
 
@@ -114,6 +115,7 @@ class RvpnServer implements RunningServer, LiveServer {
       this.#control.close();
       throw error;
     }
+    this.#expirySweeper = setInterval(() => this.#dropUnwelcome("expired"), SERVER_LIMITS.expirySweepMs);
     this.#options.log.info("listening", { address: this.#address, path: this.#options.path });
   }
 
@@ -204,10 +206,15 @@ class RvpnServer implements RunningServer, LiveServer {
     return reply;
   }
 
+  #dropUnwelcome(reason: string): void {
+    const { store } = this.#options;
+    this.#registry.dropUnless((clientKey) => store.knows(clientKey), reason);
+  }
+
   // Revocation takes effect in the same tick: live links, waiting tunnels, and the gate for everybody who is left.
   #afterRevoke(gateKeyBefore: Uint8Array): void {
     const { store } = this.#options;
-    this.#registry.dropUnless((clientKey) => store.knows(clientKey), "revoked");
+    this.#dropUnwelcome("revoked");
     const [gateKey] = store.gateKeys();
     if (gateKey === gateKeyBefore) {
       const { maxGateKeys } = STORE_LIMITS;
@@ -219,6 +226,7 @@ class RvpnServer implements RunningServer, LiveServer {
     const again = this.#stopping;
     this.#stopping = true;
     if (!again) await this.#registry.drain(this.#options.drainMs);
+    clearInterval(this.#expirySweeper);
     this.#registry.close();
     this.#control?.close();
     await this.#http?.stop(true);

@@ -351,6 +351,11 @@ test("a certificate file must hold one", async () => {
   expect(none.stderr).toStartWith('rvpn: --ca: "/dev/null" holds no certificate\nhint: ');
   const missing = await rvpn(["client", "--proxy", "0", "--ca", "/nowhere.pem"], { env });
   expect(missing.stderr).toStartWith("rvpn: --ca: ENOENT");
+  const damaged = join(freshDir(), "damaged.pem");
+  writeFileSync(damaged, "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n");
+  const broken = await rvpn(["client", "--proxy", "0", "--ca", damaged], { env });
+  expect(broken).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(broken.stderr).toStartWith(`rvpn: --ca: certificate 1 of "${damaged}" is damaged: `);
 });
 
 test("a state directory that others may read is refused", async () => {

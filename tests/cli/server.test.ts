@@ -171,9 +171,9 @@ describe.each(["running", "not running"])("with a server that is %s", (state) =>
     const time = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ";
     expect((await rvpn(["clients"], { env })).stdout).toMatch(
       new RegExp(
-        "^NAME {4}KIND {4}SINCE {17}EXPIRES {15}KEY\n" +
-          `desk {4}client {2}${time} {2}never {17}${key.trim()}\n` +
-          `laptop {2}invite {2}${time} {2}${time} {2}used 0 of 3\n$`,
+        "^NAME {4}KIND {4}SINCE {17}EXPIRES {15}LINKS {2}STREAMS {2}KEY\n" +
+          `desk {4}client {2}${time} {2}never {17}0 {6}0 {8}${key.trim()}\n` +
+          `laptop {2}invite {2}${time} {2}${time} {18}used 0 of 3\n$`,
       ),
     );
     expect(await rvpn(["revoke", "desk"], { env })).toEqual({

@@ -19,6 +19,8 @@ for (const route of ROUTES) {
     it("a used-up invite is refused: 4", usedInvite);
     it("an expired invite is refused: 4", expiredInvite);
     it("an invite that was revoked before use is refused: 4", revokedInvite);
+    it("rvpn clients shows what a connected one has open", listedClient);
+    it("a seat that expires is cut off within seconds: 4", expiredSeat);
     it("a revoked client is cut off within a second: 4, and 4 again at its next start", revokedClient);
     it("a revocation disturbs nobody else", revocationOfAnother);
     it("a seat's link outlives twenty revocations of others, and not its own", staticSeat);
@@ -73,6 +75,21 @@ async function revokedInvite(world: World): Promise<void> {
   const link = await world.server.invite("withdrawn");
   await world.server.revoke("withdrawn");
   expectReason(await tryClient(world, link), REFUSED, /the server refused: .*invite/);
+}
+
+async function listedClient(world: World): Promise<void> {
+  const client = await world.rvpn.startClient({ link: await world.server.invite("seen"), args: world.trust });
+  const listed = await world.rvpn.run(["clients", "--state", world.server.state]);
+  expect(listed).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(listed.stdout).toMatch(/^seen +client +\S+ +never +1 +0 +rvpn-pk-/m);
+  await client.child.stop();
+}
+
+async function expiredSeat(world: World): Promise<void> {
+  const link = await world.server.invite("brief", "--seat", "--expires", "3s");
+  const client = await world.rvpn.startClient({ link, args: world.trust });
+  expect(await client.child.exitsWithin(8_000)).toBe(REFUSED);
+  expect(client.child.output()).toMatch(/^rvpn: the server refused: /m);
 }
 
 async function revokedClient(world: World): Promise<void> {

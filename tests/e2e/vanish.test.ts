@@ -4,7 +4,7 @@ import { chaosOf } from "./support/chaos-run.ts";
 import { LightClient } from "./support/light-client.ts";
 import { countersOf, descriptorsOf, expectMemoryBack, settledBytes } from "./support/process-size.ts";
 import { ALLOW_LOOPBACK, type RvpnServer } from "./support/rvpn.ts";
-import { describeWith, FULL, knowsFlag, programsFor } from "./support/settings.ts";
+import { describeWith, FULL, programsFor } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
 const CLIENTS = FULL ? 1_000 : 40;
@@ -30,12 +30,10 @@ const NOT_OPEN = new Set(["pid", "bytesIn", "bytesOut", "rssBytes", "remembered"
 
 const ARGS = ["--resume-window", `${RESUME_WINDOW_MS}ms`];
 
-if (knowsFlag("server", "--resume-window")) {
-  describeWith(programsFor("direct"), `${CLIENTS} clients vanish without a word`, () => {
-    const it = useWorld({ route: "direct", chaos: true, serverArgs: [...ALLOW_LOOPBACK, ...ARGS] });
-    it("after the resume window the server has nothing of them left", vanish, FULL ? 590_000 : 80_000);
-  });
-}
+describeWith(programsFor("direct"), `${CLIENTS} clients vanish without a word`, () => {
+  const it = useWorld({ route: "direct", chaos: true, serverArgs: [...ALLOW_LOOPBACK, ...ARGS] });
+  it("after the resume window the server has nothing of them left", vanish, FULL ? 590_000 : 80_000);
+});
 
 async function vanish(world: World): Promise<void> {
   // The counters of an idle server are those before any client, and the world has one.

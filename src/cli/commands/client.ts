@@ -44,7 +44,7 @@ why not. The client's log is then client.log in the state directory; rvpn status
       const listen = parseListenAddress(values.proxy, nameOf("proxy"));
       const options = readTunnelOptions(given, { otherwise: "info", timestamps: readiness.isDetached });
       checkExposure(listen, options, nameOf("proxy"));
-      const link = await readLink(values.link, () => ["client", ...without("link")]);
+      const link = await readLink("client", values.link, () => without("link"));
       if (values.detach) await detach(options, link, without("detach", "link", "timeout"));
       else await serve(listen, options, link, readiness);
       return undefined;

@@ -6,7 +6,7 @@ import { type ListedClient, type ListedInvite, readClientList } from "../replies
 
 const args = { state: serverStateFlag, json: jsonFlag, "log-level": logLevelFlag } as const;
 
-const HEADER = ["NAME", "KIND", "SINCE", "EXPIRES", "KEY"];
+const HEADER = ["NAME", "KIND", "SINCE", "EXPIRES", "LINKS", "STREAMS", "KEY"];
 
 export default command({
   args,
@@ -23,12 +23,14 @@ export default command({
   },
 });
 
-function clientRow({ name, kind, addedAt, expiresAt, key }: ListedClient): string[] {
-  return [name, kind, toSeconds(addedAt), expiresAt === undefined ? "never" : toSeconds(expiresAt), key];
+function clientRow({ name, kind, addedAt, expiresAt, live, key }: ListedClient): string[] {
+  const until = expiresAt === undefined ? "never" : toSeconds(expiresAt);
+  const { links, streams } = live ?? { links: 0, streams: 0 };
+  return [name, kind, toSeconds(addedAt), until, `${links}`, `${streams}`, key];
 }
 
 function inviteRow({ name, createdAt, expiresAt, uses, used }: ListedInvite): string[] {
-  return [name, "invite", toSeconds(createdAt), toSeconds(expiresAt), `used ${used} of ${uses}`];
+  return [name, "invite", toSeconds(createdAt), toSeconds(expiresAt), "", "", `used ${used} of ${uses}`];
 }
 
 /** ISO 8601 without the fraction, which nobody reads. */

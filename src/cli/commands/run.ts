@@ -41,7 +41,7 @@ within --timeout (default 10s) the command is not started.
       );
     }
     const options = readTunnelOptions(given, { otherwise: "warn", timestamps: false });
-    const link = await readLink(given.values.link, () => ["run", ...given.without("link")]);
+    const link = await readLink("run", given.values.link, () => given.without("link"));
     const proxy = await findProxy(options, link);
     const env = proxyEnvironment(process.env, proxy, options.credentials);
     const code = await runChild([program, ...programArgs], env);

@@ -9,6 +9,7 @@ import { DestinationPolicy } from "../../server/policy.ts";
 import { startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
 import { command, logLevelFlag } from "../command.ts";
+import { applyEngineSettings } from "../engine-settings.ts";
 import { logOf, paddingFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
 import { nextStopSignal } from "../signals.ts";
 
@@ -76,7 +77,7 @@ SIGTERM and SIGINT drain: open connections may finish, also those of a client wh
 comes back. A second signal ends the server at once.
 A client whose link is lost finds its open connections as it left them if it is back within --resume-window.
 Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them.`,
-  async run({ values, nameOf }) {
+  async run({ values, nameOf, without }) {
     const listen = parseListenAddress(values.listen, nameOf("listen"));
     const drainMs = timerOf(values.drain, nameOf("drain"));
     const resumeWindowMs = timerOf(values["resume-window"], nameOf("resume-window"));
@@ -88,6 +89,7 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
     const log = logOf(values["log-level"], { otherwise: "info", timestamps: true });
     const stateDir = stateDirOf(values.state, "server");
     // All flags are read by now: a mistake must not leave a state directory behind.
+    applyEngineSettings(() => ["server", ...without()]);
     // Before anything is begun: from here on a signal ends a server in order, also one that has just come up.
     const signal = nextStopSignal();
     const store = ServerStore.open({ dir: stateDir, now: Date.now, random: secureRandom });

@@ -1,5 +1,4 @@
 import { describe, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../../..");
