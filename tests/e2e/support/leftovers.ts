@@ -6,6 +6,7 @@ export const MARK = "RVPN_E2E_MARK";
 /** How long the children of a program that was ended may take to notice. */
 const SETTLE_MS = 3_000;
 const POLL_MS = 25;
+const EMPTY_LOOKS = 3;
 
 interface Marked {
   readonly pid: number;
@@ -35,13 +36,25 @@ export function isRunning(pid: number): boolean {
 
 /** Waits until no such process is left, then ends the rest by pid. Returns the command lines of that rest. */
 export async function endMarked(mark: string, dir: string): Promise<readonly string[]> {
-  const deadline = performance.now() + SETTLE_MS;
-  while (findMarked(mark, dir).length > 0 && performance.now() < deadline) await Bun.sleep(POLL_MS);
+  if (await noneIsLeft(mark, dir)) return [];
   const left = findMarked(mark, dir);
   for (const { pid } of left) kill(pid);
-  while (findMarked(mark, dir).length > 0 && performance.now() < deadline + SETTLE_MS)
-    await Bun.sleep(POLL_MS);
+  await noneIsLeft(mark, dir);
   return left.map(({ pid, command }) => `${pid} ${command}`);
+}
+
+/**
+ * Looks until there is none, for SETTLE_MS. One look does not settle it: in the midst of an exec a process
+ * has, for an instant, neither a command line nor an environment to be known by.
+ */
+async function noneIsLeft(mark: string, dir: string): Promise<boolean> {
+  const deadline = performance.now() + SETTLE_MS;
+  let emptyLooks = 0;
+  while (emptyLooks < EMPTY_LOOKS && performance.now() < deadline) {
+    emptyLooks = findMarked(mark, dir).length === 0 ? emptyLooks + 1 : 0;
+    if (emptyLooks < EMPTY_LOOKS) await Bun.sleep(POLL_MS);
+  }
+  return emptyLooks === EMPTY_LOOKS;
 }
 
 function kill(pid: number): void {
