@@ -35,7 +35,7 @@ export class AttachedLink {
   /** Frames to send as they are, in order: Hello, Resume, Accept, GateKey, Pong … */
   readonly frames: Frame[] = [];
   /** Streams whose head (ProxyConnect, ProxyResponse) is to be sent, in order. */
-  readonly heads: Stream[] = [];
+  readonly heads = new Set<Stream>();
   /** Streams whose credit is to be restated; `updatesSoon` says that it cannot wait for another packet. */
   readonly updates = new Set<Stream>();
   updatesSoon = false;
@@ -72,7 +72,7 @@ export class AttachedLink {
       this.resets.size > 0 ||
       this.resetAcks.size > 0 ||
       (this.updatesSoon && this.updates.size > 0) ||
-      (this.heads.length > 0 && this.phase.kind !== "listing")
+      (this.heads.size > 0 && this.phase.kind !== "listing")
     );
   }
 }

@@ -54,7 +54,7 @@ export function resume(
   if (lost) for (const id of entries.keys()) core.streams.markSeen(id);
   for (const entry of entries.values()) answerUnknown(core, attached, entry);
   for (const stream of [...core.streams.values()]) {
-    if (stream.home === undefined) stream.home = attached.link.slot;
+    if (stream.home === undefined) core.streams.setHome(stream, attached.link.slot);
     if (stream.home !== attached.link.slot) continue;
     if (!attached.early.has(stream)) {
       const entry = entries.get(stream.id);
@@ -65,6 +65,7 @@ export function resume(
     if (core.streams.get(stream.id) !== stream) continue;
     if (stream.phase.kind === "reset") attached.resets.add(stream);
     else core.wake(stream, now);
+    core.eased(stream);
   }
   core.relieve(now);
 }

@@ -18,6 +18,8 @@ export class StreamTable {
   #heldBytes = 0;
   #peerPoolUsed = 0;
   #ourPoolUsed = 0;
+  /** How many streams each slot has. */
+  readonly #homes = new Map<number, number>();
 
   /** What the peer takes beyond the streams' exemptions: stated in its Hello or Accept, before that the least. */
   peerPoolBytes: number = LIMITS.maxEarlyBytes;
@@ -121,6 +123,25 @@ export class StreamTable {
     return Math.min(creditBytes, repeatedBytes + exempt + pooled);
   }
 
+  /** Gives `stream` to the link of `slot`, or to none. */
+  setHome(stream: Stream, slot: number | undefined): void {
+    this.#countHome(stream.home, -1);
+    stream.home = slot;
+    this.#countHome(slot, 1);
+  }
+
+  /** How many streams are at home on `slot`. */
+  countAt(slot: number): number {
+    return this.#homes.get(slot) ?? 0;
+  }
+
+  #countHome(slot: number | undefined, by: 1 | -1): void {
+    if (slot === undefined) return;
+    const count = this.countAt(slot) + by;
+    if (count === 0) this.#homes.delete(slot);
+    else this.#homes.set(slot, count);
+  }
+
   /** Runs a change of `stream`'s halves and brings the sums up to date. */
   settle(stream: Stream, change: () => void): void {
     const held = stream.sending.heldBytes;
@@ -139,7 +160,9 @@ export class StreamTable {
     let held = 0;
     let peerPool = 0;
     let ourPool = 0;
-    for (const { sending, receiving, phase } of this.#streams.values()) {
+    const homes = new Map<number, number>();
+    for (const { home, sending, receiving, phase } of this.#streams.values()) {
+      if (home !== undefined) homes.set(home, (homes.get(home) ?? 0) + 1);
       held += sending.heldBytes;
       peerPool += Math.max(sending.outstandingBytes - LIMITS.exemptBytes, 0);
       if (phase.kind === "open") ourPool += Math.max(receiving.outstandingBytes - LIMITS.exemptBytes, 0);
@@ -147,11 +170,17 @@ export class StreamTable {
     assert(held === this.#heldBytes, `held ${this.#heldBytes}, streams hold ${held}`);
     assert(peerPool === this.#peerPoolUsed, `peer's pool ${this.#peerPoolUsed}, streams use ${peerPool}`);
     assert(ourPool === this.#ourPoolUsed, `our pool ${this.#ourPoolUsed}, streams use ${ourPool}`);
+    for (const slot of new Set([...homes.keys(), ...this.#homes.keys()]))
+      assert(
+        this.countAt(slot) === (homes.get(slot) ?? 0),
+        `slot ${slot} counts ${this.countAt(slot)} streams`,
+      );
     assert(peerPool <= this.peerPoolBytes, `the peer's pool of ${this.peerPoolBytes} holds ${peerPool}`);
   }
 
   forget(stream: Stream): void {
     if (!this.#streams.delete(stream.id)) return;
+    this.setHome(stream, undefined);
     this.#heldBytes -= stream.sending.heldBytes;
     this.#peerPoolUsed -= stream.poolShare;
     this.#ourPoolUsed -= stream.ourPoolShare;

@@ -18,10 +18,8 @@ export class Stream {
   readonly sending = new SendingHalf();
   readonly receiving = new ReceivingHalf();
   phase: StreamPhase = { kind: "open" };
-  /** Slot of the link that carries it; undefined while that link is gone. */
+  /** Slot of the link that carries it; undefined while that link is gone. Set by the stream table, which counts. */
   home: number | undefined;
-  /** The application was told to pause and has not been told to go on. */
-  paused = false;
   /** What of its sent bytes counts against the peer's pool, as last settled. */
   poolShare = 0;
   /** What of its received bytes counts against our pool, as last settled. */

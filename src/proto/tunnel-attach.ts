@@ -154,7 +154,7 @@ function release(core: TunnelCore, attached: AttachedLink): void {
   for (const stream of core.streams.values()) {
     if (stream.home !== attached.link.slot) continue;
     attached.scheduler.remove(stream);
-    if (core.role === "client" && !stream.sending.started) stream.home = undefined;
+    if (core.role === "client" && !stream.sending.started) core.streams.setHome(stream, undefined);
   }
   core.rehome();
 }

@@ -5,6 +5,7 @@ import { EventQueue } from "./events.ts";
 import type { ResetCode, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { PaddingPolicy } from "./padding.ts";
+import { PausedReaders } from "./paused-readers.ts";
 import type { Random } from "./random.ts";
 import type { Stream } from "./stream.ts";
 import { type Role, StreamTable } from "./stream-table.ts";
@@ -39,8 +40,9 @@ export class TunnelCore {
   readonly pending = new Map<number, AttachedLink>();
   /** Streams that had bytes and credit, but no room in the peer's pool. */
   readonly poolBlocked = new Set<Stream>();
-  /** Streams whose readers were told to pause. */
-  readonly pausedStreams = new Set<Stream>();
+  readonly pausedReaders = new PausedReaders((stream) =>
+    this.events.push({ kind: "writable", stream: stream.id }),
+  );
   /** Client: most streams the server takes at once. */
   maxStreams: number = LIMITS.maxStreams;
   /** Server: this tunnel replaces one that was given up; slots of which it knows what the client had there. */
@@ -70,27 +72,17 @@ export class TunnelCore {
 
   /** Gives a stream without a link one: the least loaded of those that are not suspect, if there is such a one. */
   ensureHome(stream: Stream): void {
-    if (stream.home === undefined)
-      stream.home = this.#leastLoaded(this.links) ?? this.#leastLoaded(this.pending);
+    if (stream.home !== undefined) return;
+    this.streams.setHome(stream, this.#leastLoaded(this.links) ?? this.#leastLoaded(this.pending));
   }
 
   #leastLoaded(links: ReadonlyMap<number, AttachedLink>): number | undefined {
     const slots = [...links.keys()];
     if (slots.length < 2) return slots[0];
     const trusted = slots.filter((slot) => links.get(slot)?.suspected === false);
-    const load = this.streamsBySlot();
     return (trusted.length > 0 ? trusted : slots).reduce((best, slot) =>
-      (load.get(slot) ?? 0) < (load.get(best) ?? 0) ? slot : best,
+      this.streams.countAt(slot) < this.streams.countAt(best) ? slot : best,
     );
-  }
-
-  /** How many streams each slot has. */
-  streamsBySlot(): Map<number, number> {
-    const counts = new Map<number, number>();
-    for (const { home } of this.streams.values()) {
-      if (home !== undefined) counts.set(home, (counts.get(home) ?? 0) + 1);
-    }
-    return counts;
   }
 
   /** Client: streams of which nothing was sent go to whatever link there is. */
@@ -125,7 +117,7 @@ export class TunnelCore {
     const attached = this.linkOf(stream);
     if (attached === undefined || attached.phase.kind === "listing" || stream.sending.head === undefined)
       return;
-    if (!attached.heads.includes(stream)) attached.heads.push(stream);
+    attached.heads.add(stream);
   }
 
   /** Server: answers an open stream's ProxyConnect. Of one that is refused only the answer is kept. */
@@ -143,11 +135,10 @@ export class TunnelCore {
       attached.scheduler.remove(stream);
       attached.updates.delete(stream);
       attached.resets.delete(stream);
-      const head = attached.heads.indexOf(stream);
-      if (head >= 0) attached.heads.splice(head, 1);
+      attached.heads.delete(stream);
     }
     this.poolBlocked.delete(stream);
-    this.pausedStreams.delete(stream);
+    this.pausedReaders.delete(stream);
     this.streams.forget(stream);
   }
 
@@ -170,29 +161,23 @@ export class TunnelCore {
     if (stream.complete) this.drop(stream);
   }
 
-  /** Room came free: streams that waited for the peer's pool, and readers that were paused, may go on. */
+  /** Room came free in the peer's pool or in ours: streams that waited for it may go on. */
   relieve(now: number): void {
-    this.#relievePool(now);
-    this.resumeReaders();
-  }
-
-  #relievePool(now: number): void {
     if (this.poolBlocked.size > 0 && this.streams.peerPoolFree > 0) {
       const waiting = [...this.poolBlocked];
       this.poolBlocked.clear();
       for (const stream of waiting) this.wake(stream, now);
     }
+    if (this.#sendPoolHasRoom) this.pausedReaders.poolEased();
   }
 
-  /** Bytes went out or were acknowledged: readers that were paused may go on. */
-  resumeReaders(): void {
+  /** Bytes of `stream` went out or were acknowledged: its reader, if it was paused, may go on. */
+  eased(stream: Stream): void {
+    this.pausedReaders.eased(stream, this.#sendPoolHasRoom);
+  }
+
+  get #sendPoolHasRoom(): boolean {
     const low = Math.max(this.sendPoolBytes - LIMITS.streamHighWaterBytes, this.sendPoolBytes / 2);
-    for (const stream of this.pausedStreams) {
-      if (stream.sending.unsentBytes > LIMITS.streamLowWaterBytes) continue;
-      // A stream that holds nothing may always read once: others that stand still must not stop it.
-      if (this.streams.heldBytes > low && stream.sending.heldBytes > 0) continue;
-      this.pausedStreams.delete(stream);
-      this.events.push({ kind: "writable", stream: stream.id });
-    }
+    return this.streams.heldBytes <= low;
   }
 }

@@ -52,7 +52,7 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
       onlyFor(core, "server", frame);
       const stream = core.streams.accept(frame.stream);
       if (stream === undefined) return;
-      stream.home = attached.link.slot;
+      core.streams.setHome(stream, attached.link.slot);
       stream.receiving.head();
       if (core.streams.overloaded) return core.respond(stream, "overloaded", now);
       core.events.push({ kind: "connect", stream: stream.id, destination: frame.destination });
@@ -72,6 +72,7 @@ function receiveStreamFrame(core: TunnelCore, attached: AttachedLink, frame: Str
       const stream = core.streams.find(frame.stream);
       if (stream === undefined) return;
       core.streams.settle(stream, () => stream.sending.credit(frame.consumed, frame.limit));
+      core.eased(stream);
       core.forgetIfComplete(stream);
       core.wake(stream, now);
       return core.relieve(now);
@@ -120,6 +121,7 @@ function unitsAcknowledged(core: TunnelCore, units: readonly SentUnits[], now: n
     const stream = core.streams.get(id);
     if (stream === undefined) continue;
     core.streams.settle(stream, () => stream.sending.ack(end));
+    core.eased(stream);
     core.forgetIfComplete(stream);
   }
   core.relieve(now);

@@ -127,12 +127,11 @@ function addUpdates(core: TunnelCore, attached: AttachedLink, draft: Draft, now:
 
 function addHeads(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
   const { phase, heads } = attached;
-  while (heads[0] !== undefined) {
-    const stream = heads[0];
+  for (const stream of heads) {
     const { head } = stream.sending;
     if (phase.kind === "hello" && phase.earlyStreams >= LIMITS.maxEarlyStreams) return;
     if (head !== undefined && !draft.add(head, CONTROL_BYTES)) return;
-    heads.shift();
+    heads.delete(stream);
     stream.sending.headSent();
     draft.units.push({ stream: stream.id, end: 1 });
     if (phase.kind === "hello") {
@@ -197,6 +196,7 @@ function addStreamData(core: TunnelCore, draft: Draft, stream: Stream, max: numb
   core.streams.settle(stream, () => sending.bytesSent(bytes.length));
   const fin = sending.finIsNext;
   if (fin) sending.finSent();
+  core.eased(stream);
   const frame: Frame = { type: "proxyData", stream: stream.id, firstUnit, fin, bytes };
   draft.frames.push(frame);
   draft.length += frameLength(frame, draft.body);

@@ -124,7 +124,7 @@ export class Tunnel {
     core.wake(stream, now);
     const full = core.streams.heldBytes >= core.sendPoolBytes;
     if (!full && stream.sending.unsentBytes < LIMITS.streamHighWaterBytes) return true;
-    core.pausedStreams.add(stream);
+    core.pausedReaders.add(stream);
     return false;
   }
 
@@ -152,7 +152,7 @@ export class Tunnel {
     attached?.scheduler.remove(stream);
     attached?.updates.delete(stream);
     core.poolBlocked.delete(stream);
-    core.pausedStreams.delete(stream);
+    core.pausedReaders.delete(stream);
     stream.phase = { kind: "reset", code };
     core.streams.settle(stream, () => stream.sending.abandon());
     attached?.resets.add(stream);
@@ -188,7 +188,6 @@ export class Tunnel {
     for (const attached of [...this.#core.links.values(), ...this.#core.pending.values()]) {
       const packet = nextPacket(this.#core, attached, now);
       if (packet === undefined) continue;
-      this.#core.resumeReaders();
       return { ...packet, link: attached.link };
     }
     return undefined;
@@ -228,7 +227,7 @@ export class Tunnel {
   /** Numbers of one slot, for status pages: counts its streams. */
   slotStats(slot: number): SlotStats {
     const rttMs = this.#core.links.get(slot)?.link.flight.rttMs;
-    const streams = this.#core.streamsBySlot().get(slot) ?? 0;
+    const streams = this.#core.streams.countAt(slot);
     return { streams, ...(rttMs === undefined ? {} : { rttMs }) };
   }
 
