@@ -39,6 +39,8 @@ export interface LinkOptions {
 
 /** Bytes of a lead around its frames: flags, N and tag. Only the rare first packet of a chain has more. */
 const LEAD_OVERHEAD_BYTES = 21;
+/** Longest lead: full of frames, and the first packet of a chain. */
+const MAX_LEAD_BYTES = LIMITS.maxFramesBytes + 64;
 /** Acknowledge after a quarter of what has arrived, so that a young link's rate is learnt quickly. */
 const MIN_ACK_EVERY_BYTES = 32 * 1024;
 
@@ -93,7 +95,7 @@ export class Link {
     this.liveness.heard(now);
     const lead = this.#waitingLead;
     if (lead === undefined && SplitRatchet.bodyFollows(message)) {
-      if (message.length > LIMITS.maxFramesBytes + 64) throw new ProtocolError("tooLarge", "lead");
+      if (message.length > MAX_LEAD_BYTES) throw new ProtocolError("tooLarge", "lead");
       this.#waitingLead = message;
       return [];
     }
@@ -189,7 +191,7 @@ export class Link {
     body: Uint8Array | undefined,
     now: number,
   ): { frames: Uint8Array; chunk?: Uint8Array } {
-    if (lead.length > LIMITS.maxFramesBytes + 64) throw new ProtocolError("tooLarge", "lead");
+    if (lead.length > MAX_LEAD_BYTES) throw new ProtocolError("tooLarge", "lead");
     const size = body?.length;
     if (size !== undefined && (size < LIMITS.minBodyBytes || size > LIMITS.maxChunkBytes)) {
       throw new ProtocolError("tooLarge", `body of ${size} bytes`);

@@ -54,6 +54,9 @@ export class Connection {
   #stage: Stage;
   #carrier: Carrier | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Messages that arrived during the KEM step: early data behind packet 0. */
+  readonly #early: Uint8Array[] = [];
+  #earlyBytes = 0;
 
   constructor(options: ConnectionOptions) {
     const { store, boot, kem, random } = options;
@@ -74,10 +77,6 @@ export class Connection {
     this.#deadline = setTimeout(() => this.end(), LIMITS.handshakeDeadlineMs);
     if (this.#stage.kind === "fresh") carrier.send(this.#stage.handshake.bundle);
   }
-
-  /** Messages that arrived during the KEM step: early data behind packet 0. */
-  readonly #early: Uint8Array[] = [];
-  #earlyBytes = 0;
 
   message(message: Uint8Array): void {
     switch (this.#stage.kind) {

@@ -1,6 +1,6 @@
 import http from "node:http";
 import type { Server, ServerWebSocket } from "bun";
-import { kem, type PaddingPolicy, type Random } from "../proto/index.ts";
+import { kem, LIMITS, type PaddingPolicy, type Random } from "../proto/index.ts";
 import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
@@ -47,6 +47,9 @@ export interface RunningServer {
   stop(): Promise<void>;
   status(): JsonObject;
 }
+
+/** Nothing longer is buffered: the largest message of the protocol is a body. */
+const MAX_MESSAGE_BYTES = LIMITS.maxChunkBytes;
 
 interface SocketData {
   readonly connection: Connection;
@@ -247,6 +250,3 @@ class RvpnServer implements RunningServer, LiveServer {
     return this.#registry.clientStats(key);
   }
 }
-
-/** The largest message of the protocol is a body of 256 KiB; nothing above it is buffered. */
-const MAX_MESSAGE_BYTES = 256 * 1024;

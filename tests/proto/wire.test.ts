@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { SUITE_CODES } from "../../src/proto/crypto/suites.ts";
 import { PROTOCOL_ERRORS } from "../../src/proto/errors.ts";
 import { acceptResults, dialResults, refusals, resetCodes } from "../../src/proto/frame-fields.ts";
@@ -6,6 +8,15 @@ import { FrameType, RESET_CODES } from "../../src/proto/frames.ts";
 import { DIAL_FAILURES, LIMITS, LINK_KINDS, LINK_RATCHET, REFUSALS } from "../../src/proto/index.ts";
 
 // Numbers that another implementation has built in. A change here is another protocol: it needs a new version.
+
+test("PROTOCOL.md lists every error with the code and the sentence that logs show", () => {
+  const text = readFileSync(join(import.meta.dir, "../../docs/PROTOCOL.md"), "utf8");
+  const [, table = ""] = text.split("| error | code | means |");
+  const rows = [...(table.split("\n\n")[0] ?? "").matchAll(/^\| (\w+) \| (\d+) \| (.*) \|$/gm)];
+  expect(Object.fromEntries(rows.map(([, name, code, means]) => [name, [Number(code), means]]))).toEqual(
+    Object.fromEntries(Object.entries(PROTOCOL_ERRORS).map(([name, entry]) => [name, [...entry]])),
+  );
+});
 
 describe("wire numbers are frozen", () => {
   test("frame types", () => {
