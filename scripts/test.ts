@@ -1,8 +1,9 @@
 /**
  * Runs every test and ends in one line, `N passed, N failed`: `bun run test [bun test arguments]`. Under CI a skipped
- * test is a failure, because there nothing that a test needs may be missing.
+ * test is a failure, because there nothing that a test needs may be missing. A file left behind in the folder for
+ * temporary ones is a failure everywhere.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, bun, ensureInstalled, print, run, say } from "./tools.ts";
@@ -17,13 +18,18 @@ await ensureInstalled();
 if (process.env["RVPN_BIN"] === undefined) await build();
 const directory = mkdtempSync(join(tmpdir(), "rvpn-test-"));
 const report = join(directory, "report.xml");
+// Short: the paths of Unix sockets in it have at most 107 bytes.
+const temporary = join(directory, "t");
+mkdirSync(temporary);
 try {
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
-  const exitCode = await run([bun, "test", ...reporter, ...process.argv.slice(2)]);
+  const exitCode = await run([bun, "test", ...reporter, ...process.argv.slice(2)], { TMPDIR: temporary });
   const counts = await readCounts(report);
   const strict = process.env["CI"] === "true";
-  const failed =
-    counts.failed + (strict ? counts.skipped : 0) + (exitCode !== 0 && counts.failed === 0 ? 1 : 0);
+  const left = readdirSync(temporary);
+  const whole = exitCode !== 0 && counts.failed === 0 ? 1 : 0;
+  const failed = counts.failed + (strict ? counts.skipped : 0) + whole + (left.length > 0 ? 1 : 0);
+  if (left.length > 0) say(`left behind in the folder for temporary files: ${left.join(", ")}`);
   if (counts.skipped > 0) say(`${counts.skipped} skipped${strict ? ", which counts as failed here" : ""}`);
   print(`${counts.passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 || counts.passed === 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ writeFileSync(join(site, "index.html"), "<!doctype html><title>Home</title>");
 writeFileSync(join(site, "sub/index.html"), "<!doctype html><title>Sub</title>");
 writeFileSync(join(site, "style.css"), "body { margin: 0 }");
 writeFileSync(join(site, ".env"), "SECRET=1");
-process.on("exit", () => rmSync(site, { recursive: true, force: true }));
+afterAll(() => rmSync(site, { recursive: true, force: true }));
 
 for (const route of ROUTES) {
   for (const [name, args] of [

@@ -47,7 +47,8 @@ export function environment(surroundings: Surroundings = {}): Record<string, str
   const { PATH = "" } = process.env;
   return {
     PATH,
-    HOME: tmpdir(),
+    // Bun, where it runs from source, makes a folder .bun in any home that lets it.
+    HOME: "/dev/null",
     ...(surroundings.fake === undefined ? {} : { FAKE_CLIENT: surroundings.fake }),
     ...surroundings.env,
   };
