@@ -33,6 +33,14 @@ export const paddingFlag = {
   description: "how lengths of small packets are hidden: padme or none",
 } as const satisfies Flag;
 
+/** What it stands for differs between the ends, and each says so. */
+export const poolFlag = {
+  type: "string",
+  valueHint: "on|off",
+  choices: ["on", "off"],
+  default: "on",
+} as const;
+
 /** setTimeout counts in 31 bits of milliseconds and fires at once beyond. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 

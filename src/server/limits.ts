@@ -32,6 +32,25 @@ assert(
   "every address must get its turn before the deadline",
 );
 
+/** Limits of sockets connected ahead of need (src/server/pool.ts). */
+export const POOL_LIMITS = {
+  /** Two requests for a target this close make it worth a spare: the connections of a page come within a second or two. */
+  repeatMs: 5_000,
+  /** One for the next request, one for the one beside it. More would be a load on destinations that nobody uses. */
+  perTarget: 2,
+  /** A descriptor each, of all clients; where there are more the oldest goes. */
+  inAll: 64,
+  /** Servers wait 10 s and longer for the first byte of a request; past that a spare may be closed while it is handed out. */
+  maxAgeMs: 10_000,
+  /** Targets of one client whose last request is remembered: many pages at once, some 30 KB. */
+  targetsPerClient: 256,
+  /** How often spares are looked through for those whose time is over, while there are any. */
+  sweepMs: 1_000,
+} as const;
+
+assert(POOL_LIMITS.perTarget <= POOL_LIMITS.inAll, "one target's spares are among all");
+assert(POOL_LIMITS.inAll < DIAL_LIMITS.pendingDials / 2, "spares leave dials to requests");
+
 /** Limits of the web site that strangers see. */
 export const SITE_LIMITS = {
   /** Files up to this are read at once; a reader that stops reading holds no more of the server's memory than this. */

@@ -69,9 +69,9 @@ export class Probe implements Attempt {
  * Gives a connected socket to its user: from here on `handlers` are called, with `data` as `socket.data`. Nothing the
  * peer sends is lost if this happens within `connected`, because Bun delivers data after that callback.
  */
-export function handOver<T>(probe: ProbeSocket, handlers: SocketHandler<T>, data: T): Socket<T> {
-  // The two lines after this replace all that the probe put there: its handlers and what they see as socket.data.
-  const socket = probe as Socket<unknown> as Socket<T>;
+export function handOver<T>(from: Socket<unknown>, handlers: SocketHandler<T>, data: T): Socket<T> {
+  // The two lines after this replace all that the one before put there: its handlers and what they see as socket.data.
+  const socket = from as Socket<T>;
   socket.data = data;
   socket.reload({ socket: handlers });
   return socket;

@@ -12,6 +12,7 @@ import type { Carrier, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { type AdmissionLimits, ClientAccount, type ServerQuotas, serverQuotas } from "./client-account.ts";
 import { DetachedLedger } from "./detached-ledger.ts";
 import type { Dialer } from "./dialer.ts";
+import type { SparePool } from "./pool.ts";
 import { countTunnels, type RegistryStats, type TunnelCounts } from "./registry-stats.ts";
 import { detachedBudgetInAll, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
 import { TunnelHost } from "./tunnel-host.ts";
@@ -19,6 +20,8 @@ import { type Standing, TunnelNames } from "./tunnel-names.ts";
 
 export interface RegistryOptions {
   readonly dialer: Dialer;
+  /** Sockets connected ahead; without it every stream is dialled. */
+  readonly pool?: SparePool;
   readonly gateKey: () => Uint8Array;
   readonly random: Random;
   readonly padding: PaddingPolicy;
@@ -125,14 +128,14 @@ export class TunnelRegistry {
   }
 
   #create(key: string, { name, clientKey }: Admitted): Entry {
-    const { dialer, gateKey, random, padding, log } = this.#options;
+    const { dialer, pool, gateKey, random, padding, log } = this.#options;
     const owner = clientKey.toHex();
     const account = this.#accounts.get(owner) ?? new ClientAccount(this.#limits, this.#quotas);
     this.#accounts.set(owner, account);
     const host = new TunnelHost({
       name,
       clientKey,
-      dialer,
+      dialer: pool?.dialerOf(owner) ?? dialer,
       gateKey,
       random,
       padding,
@@ -183,7 +186,10 @@ export class TunnelRegistry {
     this.#names.drop(key, performance.now());
     entry.host.close("lost");
     entry.account.tunnels.delete(key);
-    if (entry.account.tunnels.size === 0) this.#accounts.delete(entry.owner);
+    if (entry.account.tunnels.size === 0) {
+      this.#accounts.delete(entry.owner);
+      this.#options.pool?.forget(entry.owner);
+    }
     this.#options.log.info("tunnel ended", { client: entry.host.name, reason });
   }
 
@@ -206,6 +212,7 @@ export class TunnelRegistry {
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
+    this.#options.pool?.close();
     for (const { host } of this.#names.values()) {
       host.draining = true;
       host.driver.command((tunnel) => tunnel.goAway());
@@ -226,6 +233,7 @@ export class TunnelRegistry {
 
   close(): void {
     clearInterval(this.#sweeper);
+    this.#options.pool?.close();
     for (const [key] of [...this.#names.entries()]) this.#drop(key, "the server stops");
   }
 

@@ -12,6 +12,7 @@ import { createDialer } from "./dialer.ts";
 import { Gate, sessionCookie } from "./gate.ts";
 import { LinkBuckets } from "./link-buckets.ts";
 import type { DestinationPolicy } from "./policy.ts";
+import { SparePool } from "./pool.ts";
 import { TunnelRegistry } from "./registry.ts";
 import type { TunnelCounts } from "./registry-stats.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly drainMs: number;
   /** How long a tunnel without a link keeps its streams; 0: not at all. */
   readonly resumeWindowMs: number;
+  /** Whether sockets are connected ahead of need. */
+  readonly pool: boolean;
   readonly log: Log;
 }
 
@@ -68,6 +71,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 class RvpnServer implements RunningServer, LiveServer {
   readonly #options: ServerOptions;
   readonly #registry: TunnelRegistry;
+  readonly #pool: SparePool | undefined;
   readonly #gate: Gate;
   readonly #site: Site;
   readonly #proxies: TrustedProxies;
@@ -87,8 +91,10 @@ class RvpnServer implements RunningServer, LiveServer {
     this.#options = options;
     this.hostname = options.hostname;
     const dialer = createDialer({ policy, resolver: createSystemResolver(log), log });
+    this.#pool = options.pool ? new SparePool({ dialer, policy, log }) : undefined;
     this.#registry = new TunnelRegistry({
       dialer,
+      ...(this.#pool === undefined ? {} : { pool: this.#pool }),
       gateKey: () => store.gateKeys()[0],
       random: this.#random,
       padding,
@@ -242,6 +248,7 @@ class RvpnServer implements RunningServer, LiveServer {
       address: this.#address,
       ...this.#registry.stats(),
       unproven: this.#unproven.size,
+      ...(this.#pool === undefined ? {} : { pool: this.#pool.stats() }),
       rssBytes: process.memoryUsage.rss(),
     };
   }

@@ -124,11 +124,24 @@ test("clients --json has the counters of a running server, and says when none ru
     timers: 0,
     remembered: 0,
     unproven: 0,
+    pool: { spares: 0, made: 0, used: 0, unused: 0 },
   });
   expect(rssBytes).toBeGreaterThan(10_000_000);
   child.kill();
   await child.exited;
   expect((await listed()).server).toEqual({ running: false });
+});
+
+test("--pool off, or RVPN_POOL=off, and there is no pool to count", async () => {
+  const { child, dir } = await startServer(freshDir(), "--pool", "off");
+  const { server } = JSON.parse((await rvpn(["clients", "--json", "--state", dir])).stdout);
+  expect(server.running).toBe(true);
+  expect(server.pool).toBeUndefined();
+  child.kill();
+  await child.exited;
+  const wrong = await rvpn(["server", "--pool", "maybe", "--state", freshDir()]);
+  expect(wrong.exitCode).toBe(2);
+  expect(wrong.stderr).toContain("--pool");
 });
 
 describe.each(["running", "not running"])("with a server that is %s", (state) => {

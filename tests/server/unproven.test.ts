@@ -29,6 +29,7 @@ beforeAll(async () => {
     padding: "none",
     drainMs: 0,
     resumeWindowMs: 0,
+    pool: false,
     log: silentLog,
   });
 });

@@ -10,7 +10,7 @@ import { startServer } from "../../server/server.ts";
 import { ServerStore } from "../../server/store.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { applyEngineSettings } from "../engine-settings.ts";
-import { logOf, paddingFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
+import { logOf, paddingFlag, poolFlag, serverStateFlag, stateDirOf, timerOf } from "../options.ts";
 import { nextStopSignal } from "../signals.ts";
 
 const args = {
@@ -63,6 +63,10 @@ const args = {
     default: "5m",
     description: "how long open connections wait for a client whose link is lost; 0s: not at all",
   },
+  pool: {
+    ...poolFlag,
+    description: "connect ahead to what clients ask for again and again, ports 80 and 443 only: on or off",
+  },
   "log-level": logLevelFlag,
 } as const;
 
@@ -105,6 +109,7 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       padding: values.padding,
       drainMs,
       resumeWindowMs,
+      pool: values.pool === "on",
       log,
     });
     tellHowToInvite(store, log);

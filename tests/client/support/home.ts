@@ -48,6 +48,7 @@ export class Home {
       trustedProxies: new TrustedProxies([]),
       padding: "padme",
       resumeWindowMs: 60_000,
+      pool: true,
       drainMs: 0,
       log: silentLog,
     });
