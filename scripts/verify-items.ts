@@ -159,4 +159,14 @@ const STRANGERS: readonly Item[] = [
   e2e("flood", "5.2", "20,000 garbage handshakes and 2,000 idle sockets beside a working client", "flood"),
 ];
 
-export const ITEMS: readonly Item[] = [...TUNNEL, ...NOTHING_LOST, ...STRANGERS];
+/** Issue 4: fast. */
+const FAST: readonly Item[] = [
+  e2e(
+    "pool",
+    "4.10",
+    "50 TLS connections at 50 ms save the connect; what is ready ahead",
+    "pool-ahead.netns",
+  ),
+];
+
+export const ITEMS: readonly Item[] = [...TUNNEL, ...NOTHING_LOST, ...FAST, ...STRANGERS];
