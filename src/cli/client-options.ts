@@ -10,7 +10,7 @@ import { secureRandom } from "../runtime/random.ts";
 import { logLevelFlag } from "./command.ts";
 import { credentialFlags, readCredentials } from "./credentials.ts";
 import type { Flag } from "./flags.ts";
-import { clientStateFlag, countOf, logOf, paddingFlag, stateDirOf, timerOf } from "./options.ts";
+import { clientStateFlag, countOf, logOf, paddingFlag, poolFlag, stateDirOf, timerOf } from "./options.ts";
 import type { Args } from "./strict-args.ts";
 
 /** What `client` and `run` have in common: how the tunnel is made. */
@@ -45,6 +45,10 @@ export const tunnelFlags = {
     description:
       "answer the proxy's users before the far end is reached: saves a round trip, hides why a dial fails",
   },
+  pool: {
+    ...poolFlag,
+    description: "keep connections to origins of plain HTTP for further requests: on or off",
+  },
   links: {
     type: "string",
     valueHint: "N",
@@ -78,6 +82,7 @@ export function readTunnelOptions(
     waitMs: timerOf(values.wait, nameOf("wait")),
     padding: values.padding,
     optimistic: values.optimistic,
+    pool: values.pool === "on",
     links: countOf(values.links, nameOf("links"), LIMITS.maxLinks),
     insecureWs: values["insecure-ws"],
     ...(values.suite === undefined ? {} : { suite: values.suite }),

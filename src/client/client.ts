@@ -4,6 +4,7 @@ import { UsageError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
 import { Keeper, type SlotStatus } from "./keeper.ts";
+import { OriginPool, type OriginPoolStats } from "./proxy/http-pool.ts";
 import type { ProxyCredentials } from "./proxy/negotiation.ts";
 import { ProxyListener } from "./proxy-listener.ts";
 import type { LinkState } from "./slot-keeper.ts";
@@ -25,6 +26,8 @@ export interface ClientOptions {
   readonly suite?: Suite;
   readonly padding: PaddingPolicy;
   readonly optimistic: boolean;
+  /** Whether connections to origins of plain HTTP are kept for further requests. */
+  readonly pool: boolean;
   /** How many links at once, from 1 to `LIMITS.maxLinks`. */
   readonly links: number;
   /** How long a request waits for a link, in ms. */
@@ -58,6 +61,8 @@ export type ClientStatus = {
   readonly streams: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Connections to origins of plain HTTP, where they are kept. */
+  readonly pool?: OriginPoolStats;
   /** Every slot of `--links`. */
   readonly links: readonly SlotStatus[];
 };
@@ -88,6 +93,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
 class RvpnClient implements RunningClient {
   readonly #options: ClientOptions;
   readonly #keeper: Keeper;
+  readonly #origins: OriginPool | undefined;
   readonly #firstLink = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<ClientEnd>();
   #proxy: ProxyListener | undefined;
@@ -95,6 +101,7 @@ class RvpnClient implements RunningClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#origins = options.pool ? new OriginPool() : undefined;
     const { store, server, padding, suite, ca, links, log } = options;
     this.#keeper = new Keeper({
       server: () => store.server ?? server,
@@ -136,6 +143,7 @@ class RvpnClient implements RunningClient {
         optimistic,
         waitMs,
         onReject: (reason) => log.debug("request rejected", { reason }),
+        ...(this.#origins === undefined ? {} : { origins: this.#origins }),
         ...(credentials === undefined ? {} : { credentials }),
       });
     } catch (error) {
@@ -194,6 +202,7 @@ class RvpnClient implements RunningClient {
       bytesUp: driver.bytesOut,
       bytesDown: driver.bytesIn,
       links,
+      ...(this.#origins === undefined ? {} : { pool: this.#origins.stats() }),
       ...(rtts.length === 0 ? {} : { rttMs: Math.min(...rtts) }),
       ...(lastProblem === undefined ? {} : { lastReason: lastProblem }),
     };
@@ -204,6 +213,7 @@ class RvpnClient implements RunningClient {
   }
 
   async #end(end: ClientEnd): Promise<void> {
+    this.#origins?.close();
     this.#keeper.stop();
     this.#proxy?.close();
     this.#control?.close();

@@ -1,8 +1,11 @@
 import type { Socket } from "bun";
+import type { ResetCode } from "../proto/index.ts";
 import { Relay } from "../runtime/relay.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import type { Keeper } from "./keeper.ts";
 import { Patience } from "./patience.ts";
+import { HttpExchange } from "./proxy/http-exchange.ts";
+import type { OriginPool } from "./proxy/http-pool.ts";
 import {
   type ConnectResult,
   type ConnectStep,
@@ -21,6 +24,8 @@ export interface ProxyOptions {
   readonly optimistic: boolean;
   /** How long a request waits for a link, in ms. */
   readonly waitMs: number;
+  /** Where connections to origins of plain HTTP are kept; without it none is. */
+  readonly origins?: OriginPool;
   /** A request is refused because of the application: its protocol, its password. */
   readonly onReject: (reason: string) => void;
 }
@@ -36,6 +41,7 @@ interface Relaying {
 type Stage =
   | { readonly kind: "negotiating"; readonly negotiation: Negotiation; readonly deadline: Timer }
   | Relaying
+  | { readonly kind: "exchanging"; readonly exchange: HttpExchange }
   | { readonly kind: "over" };
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -58,14 +64,29 @@ export class ProxyConnection {
   constructor(socket: ProxySocket, options: ProxyOptions) {
     this.#socket = socket;
     this.#options = options;
-    const { credentials } = options;
-    const negotiation = createNegotiation(credentials === undefined ? {} : { credentials });
+    const { credentials, origins } = options;
+    const negotiation = createNegotiation({
+      keepOrigins: origins !== undefined,
+      ...(credentials === undefined ? {} : { credentials }),
+    });
     const deadline = setTimeout(() => this.#closeGently(), NEGOTIATION_DEADLINE_MS);
     this.#stage = { kind: "negotiating", negotiation, deadline };
   }
 
-  get relay(): Relay | undefined {
-    return this.#stage.kind === "relaying" ? this.#stage.relay : undefined;
+  /** What the socket's events are for, once the request was read. */
+  get #user(): Relay | HttpExchange | undefined {
+    if (this.#stage.kind === "relaying") return this.#stage.relay;
+    return this.#stage.kind === "exchanging" ? this.#stage.exchange : undefined;
+  }
+
+  /** Ms on performance.now() since which a half-closed connection has moved nothing; undefined while both ways are open. */
+  get halfClosedSince(): number | undefined {
+    return this.#user?.halfClosedSince;
+  }
+
+  /** Breaks it, and what it is connected to. */
+  abort(code: ResetCode): void {
+    this.#user?.abort(code);
   }
 
   data(bytes: Uint8Array): void {
@@ -74,23 +95,26 @@ export class ProxyConnection {
         return this.#negotiate(this.#stage.negotiation, bytes);
       case "relaying":
         return this.#upload(this.#stage, bytes);
+      case "exchanging":
+        return this.#stage.exchange.socketData(bytes);
       case "over":
         return;
     }
   }
 
   drain(): void {
-    this.relay?.socketDrain();
+    this.#user?.socketDrain();
   }
 
   end(): void {
-    if (this.#stage.kind === "relaying") this.#stage.relay.socketEnd();
-    else this.#close();
+    const user = this.#user;
+    if (user === undefined) this.#close();
+    else user.socketEnd();
   }
 
   closed(error?: Error): void {
     if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
-    this.relay?.socketClose(error);
+    this.#user?.socketClose(error);
     this.#stage = { kind: "over" };
   }
 
@@ -110,7 +134,14 @@ export class ProxyConnection {
 
   #connect(step: ConnectStep): void {
     if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
-    const { keeper, optimistic, waitMs } = this.#options;
+    const { keeper, origins, optimistic, waitMs, onReject } = this.#options;
+    const { exchange: terms } = step;
+    if (terms !== undefined && origins !== undefined) {
+      const options = { keeper, pool: origins, waitMs, onReject };
+      const exchange = new HttpExchange(this.#socket, { ...step, exchange: terms }, options);
+      this.#stage = { kind: "exchanging", exchange };
+      return exchange.start();
+    }
     const release = keeper.wait();
     const patience = new Patience(keeper, waitMs, () => this.#giveUp(relay, stream, step));
     const settled = () => {

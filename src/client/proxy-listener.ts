@@ -62,9 +62,9 @@ export class ProxyListener {
 
   #sweep(): void {
     const now = performance.now();
-    for (const { relay } of this.#connections) {
-      const since = relay?.halfClosedSince;
-      if (since !== undefined && now - since > LIMITS.halfClosedIdleMs) relay?.abort("idle");
+    for (const connection of [...this.#connections]) {
+      const since = connection.halfClosedSince;
+      if (since !== undefined && now - since > LIMITS.halfClosedIdleMs) connection.abort("idle");
     }
   }
 }

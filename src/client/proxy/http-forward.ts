@@ -1,6 +1,6 @@
 import { bytesOf } from "./bytes.ts";
 import type { Framing } from "./http-body.ts";
-import { listOf, type RequestHead } from "./http-head.ts";
+import { listOf, type RequestHead, type ResponseHead } from "./http-head.ts";
 import type { AbsoluteTarget } from "./http-target.ts";
 
 /** About this connection and not for the origin (RFC 9110 section 7.6.1); Host is written anew from the URI. */
@@ -18,14 +18,34 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 /** The body goes on as it came, so what frames it must too, whatever Connection names: else it becomes a second request. */
 const ALWAYS_FORWARDED: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
 
+/** About the connection to the origin, and not for the application. */
+const NOT_RETURNED: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "upgrade",
+]);
+
+/**
+ * What becomes of the connection to the origin: ended with the response, so that this may pass unread; kept, where the
+ * response is read (http-exchange.ts); or perhaps turned into a WebSocket.
+ */
+export type OriginUse = "close" | "keep" | "websocket";
+
+const CONNECTION_LINES: Readonly<Record<OriginUse, readonly string[]>> = {
+  close: ["Connection: close"],
+  // HTTP/1.1 keeps without being asked, but browsers ask, and this is to look like one of them.
+  keep: ["Connection: keep-alive"],
+  websocket: ["Upgrade: websocket", "Connection: Upgrade, close"],
+};
+
 /**
  * The head as the origin gets it: origin-form, its own Host (RFC 9112 section 3.2.2), every other line byte for byte.
  *
- * The version stays the application's, not ours: the response is passed on unread, and an HTTP/1.0 application could
- * not read a chunked one. `Connection: close` makes the origin end the response by closing. No Via and no
- * X-Forwarded-For, although RFC 9110 section 7.6.3 asks for the first: who tunnels does not want it announced.
+ * The version stays the application's, not ours: an HTTP/1.0 application could not read a chunked response. No Via and
+ * no X-Forwarded-For, although RFC 9110 section 7.6.3 asks for the first: who tunnels does not want it announced.
  */
-export function forwardedHead(head: RequestHead, target: AbsoluteTarget, upgrade: boolean): Uint8Array {
+export function forwardedHead(head: RequestHead, target: AbsoluteTarget, use: OriginUse): Uint8Array {
   const named = new Set(listOf(head, "connection"));
   const kept = head.fields.filter(
     ({ name }) => ALWAYS_FORWARDED.has(name) || !(NOT_FORWARDED.has(name) || named.has(name)),
@@ -35,10 +55,23 @@ export function forwardedHead(head: RequestHead, target: AbsoluteTarget, upgrade
       `${head.method} ${target.originForm} HTTP/1.${head.minor}`,
       `Host: ${target.authority.text}`,
       ...kept.map((field) => field.line),
-      ...(upgrade ? ["Upgrade: websocket", "Connection: Upgrade, close"] : ["Connection: close"]),
+      ...CONNECTION_LINES[use],
       "\r\n",
     ].join("\r\n"),
   );
+}
+
+/**
+ * A response's head as the application gets it: every line byte for byte but those about the origin's connection. The
+ * application's own ends with the final response: its next request may be for any origin.
+ */
+export function returnedHead(head: ResponseHead): Uint8Array {
+  const named = new Set(listOf(head, "connection"));
+  const kept = head.fields.filter(
+    ({ name }) => ALWAYS_FORWARDED.has(name) || !(NOT_RETURNED.has(name) || named.has(name)),
+  );
+  const close = head.status < 200 ? [] : ["Connection: close"];
+  return bytesOf([head.statusLine, ...kept.map((field) => field.line), ...close, "\r\n"].join("\r\n"));
 }
 
 /**

@@ -3,15 +3,25 @@ import { HttpRefusal } from "./http-reply.ts";
 import { HTTP_HEAD_MAX_BYTES, HTTP_MAX_FIELDS } from "./limits.ts";
 
 /** Text is one character per byte (Latin-1), so that a field goes on as it came. */
-export interface RequestHead extends RequestLine {
+export interface FieldSection {
   readonly fields: readonly Field[];
 }
+
+export type RequestHead = RequestLine & FieldSection;
+export type ResponseHead = StatusLine & FieldSection;
 
 export interface RequestLine {
   readonly method: string;
   readonly target: string;
   /** The digit after `HTTP/1.`; everything above 1 counts as 1 (RFC 9110 section 2.5). */
   readonly minor: 0 | 1;
+}
+
+export interface StatusLine {
+  readonly minor: 0 | 1;
+  readonly status: number;
+  /** As received, without its line end. */
+  readonly statusLine: string;
 }
 
 export interface Field {
@@ -23,12 +33,12 @@ export interface Field {
   readonly line: string;
 }
 
-export type HeadStep =
+export type HeadStep<Line> =
   | { readonly kind: "more" }
   | { readonly kind: "refused"; readonly refusal: HttpRefusal }
-  | { readonly kind: "head"; readonly head: RequestHead; readonly rest: Uint8Array };
+  | { readonly kind: "head"; readonly head: Line & FieldSection; readonly rest: Uint8Array };
 
-const MORE: HeadStep = { kind: "more" };
+const MORE = { kind: "more" } as const;
 const CR = 0x0d;
 const LF = 0x0a;
 /** RFC 9110 section 5.6.2. */
@@ -39,17 +49,27 @@ const TARGET = /^[!-~\x80-\xff]+$/;
 const FIELD_VALUE = /^[\t -~\x80-\xff]*$/;
 
 /**
- * Reads a request head (RFC 9112 sections 2 to 5) line by line, strictly: whatever two parsers could read in two ways
- * (bare LF, folded lines, space before a colon) is refused, since the origin reads it again. The first error in byte
- * order decides, and is reported as soon as its line is complete.
+ * Reads the head of a message (RFC 9112 sections 2 to 5) line by line, strictly: whatever two parsers could read in two
+ * ways (bare LF, folded lines, space before a colon) is refused, since somebody else reads it again. The first error in
+ * byte order decides, and is reported as soon as its line is complete. `parseStart` reads the first line.
  */
-export class HeadReader {
+export class HeadReader<Line> {
+  readonly #parseStart: (text: string) => Line | HttpRefusal;
   readonly #input = new Input(HTTP_HEAD_MAX_BYTES);
   readonly #fields: Field[] = [];
-  #requestLine: RequestLine | undefined;
+  #startLine: Line | undefined;
   #lineStart = 0;
 
-  push(bytes: Uint8Array): HeadStep {
+  constructor(parseStart: (text: string) => Line | HttpRefusal) {
+    this.#parseStart = parseStart;
+  }
+
+  /** What was pushed and is held, as it came; a view. All but what did not fit. */
+  get held(): Uint8Array {
+    return this.#input.bytes;
+  }
+
+  push(bytes: Uint8Array): HeadStep<Line> {
     const before = this.#input.length;
     this.#input.append(bytes);
     const held = this.#input.bytes;
@@ -68,18 +88,18 @@ export class HeadReader {
     return this.#input.full ? { kind: "refused", refusal: tooLarge("request head is above 64 KiB") } : MORE;
   }
 
-  /** Takes a line without its LF. The request line comes back with the empty line that ends the head. */
-  #readLine(line: Uint8Array): RequestLine | HttpRefusal | undefined {
+  /** Takes a line without its LF. The first line comes back with the empty line that ends the head. */
+  #readLine(line: Uint8Array): Line | HttpRefusal | undefined {
     // RFC 9112 section 2.2 lets a recipient take a bare LF; then a proxy and an origin may disagree on where lines end.
     if (line.at(-1) !== CR) return malformed("a line ends without CR");
     const text = textOf(line.subarray(0, -1));
-    if (this.#requestLine === undefined) {
-      const parsed = parseRequestLine(text);
+    if (this.#startLine === undefined) {
+      const parsed = this.#parseStart(text);
       if (parsed instanceof HttpRefusal) return parsed;
-      this.#requestLine = parsed;
+      this.#startLine = parsed;
       return undefined;
     }
-    if (text === "") return this.#requestLine;
+    if (text === "") return this.#startLine;
     if (this.#fields.length === HTTP_MAX_FIELDS)
       return tooLarge(`more than ${HTTP_MAX_FIELDS} header fields`);
     const field = parseField(text);
@@ -90,17 +110,24 @@ export class HeadReader {
 }
 
 /** The values of all fields of one (lower case) name. */
-export function valuesOf(head: RequestHead, name: string): string[] {
+export function valuesOf(head: FieldSection, name: string): string[] {
   return head.fields.filter((field) => field.name === name).map((field) => field.value);
 }
 
 /** The elements of a comma-separated field, in lower case (RFC 9110 section 5.6.1). Empty elements stay. */
-export function listOf(head: RequestHead, name: string): string[] {
+export function listOf(head: FieldSection, name: string): string[] {
   return valuesOf(head, name).flatMap((value) => value.split(",").map((item) => trim(item).toLowerCase()));
 }
 
+/** RFC 9112 section 4. A reason phrase, and even the space before it, is missing in what some origins send. */
+export function parseStatusLine(text: string): StatusLine | HttpRefusal {
+  const match = /^HTTP\/1\.(\d) ([1-5]\d\d)(?: ([\t -~\x80-\xff]*))?$/.exec(text);
+  if (match === null) return malformed("malformed status line");
+  return { minor: match[1] === "0" ? 0 : 1, status: Number(match[2]), statusLine: text };
+}
+
 /** RFC 9112 section 3. */
-function parseRequestLine(text: string): RequestLine | HttpRefusal {
+export function parseRequestLine(text: string): RequestLine | HttpRefusal {
   const [method = "", target = "", version = "", ...more] = text.split(" ");
   if (more.length > 0 || !TOKEN.test(method) || !TARGET.test(target))
     return malformed("malformed request line");

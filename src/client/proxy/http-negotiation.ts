@@ -3,18 +3,25 @@ import { concat, EMPTY } from "./bytes.ts";
 import { basicMatches } from "./credentials.ts";
 import { type Framing, framingOf, uploadFilter } from "./http-body.ts";
 import { asksForWebSocket, forwardedHead } from "./http-forward.ts";
-import { HeadReader, type RequestHead, valuesOf } from "./http-head.ts";
+import { HeadReader, parseRequestLine, type RequestHead, valuesOf } from "./http-head.ts";
+import { isRepeatable, mayShareOrigin } from "./http-keep.ts";
 import { CONNECT_ESTABLISHED, dialRefusal, errorReply, HttpRefusal } from "./http-reply.ts";
 import { type AbsoluteTarget, type Authority, parseTarget } from "./http-target.ts";
-import type { ConnectStep, Negotiation, NegotiationStep, ProxyCredentials } from "./negotiation.ts";
+import type {
+  ConnectStep,
+  Negotiation,
+  NegotiationOptions,
+  NegotiationStep,
+  ProxyCredentials,
+} from "./negotiation.ts";
 
 /** HTTP/1.0 and 1.1 (RFC 9112): CONNECT, and requests for absolute http:// URLs. One request per connection. */
 export class HttpNegotiation implements Negotiation {
-  readonly #credentials: ProxyCredentials | undefined;
-  readonly #reader = new HeadReader();
+  readonly #options: NegotiationOptions;
+  readonly #reader = new HeadReader(parseRequestLine);
 
-  constructor(credentials: ProxyCredentials | undefined) {
-    this.#credentials = credentials;
+  constructor(options: NegotiationOptions) {
+    this.#options = options;
   }
 
   push(bytes: Uint8Array): NegotiationStep {
@@ -25,7 +32,7 @@ export class HttpNegotiation implements Negotiation {
       case "refused":
         return reject(step.refusal, undefined);
       case "head": {
-        const outcome = serve(step.head, step.rest, this.#credentials);
+        const outcome = serve(step.head, step.rest, this.#options);
         return outcome instanceof HttpRefusal ? reject(outcome, step.head.method) : outcome;
       }
       default:
@@ -34,14 +41,12 @@ export class HttpNegotiation implements Negotiation {
   }
 }
 
-type Credentials = ProxyCredentials | undefined;
-
-function serve(head: RequestHead, rest: Uint8Array, credentials: Credentials): ConnectStep | HttpRefusal {
+function serve(head: RequestHead, rest: Uint8Array, options: NegotiationOptions): ConnectStep | HttpRefusal {
   // RFC 9112 section 3.2 refuses a missing Host too. It is missing in simple tools' CONNECTs, and nobody reads it.
   if (valuesOf(head, "host").length > 1) return new HttpRefusal(400, "more than one Host");
   const target = parseTarget(head);
   if (target instanceof HttpRefusal) return target;
-  const unauthorised = authorise(head, credentials);
+  const unauthorised = authorise(head, options.credentials);
   if (unauthorised !== undefined) return unauthorised;
   const framing = framingOf(head);
   if (framing instanceof HttpRefusal) return framing;
@@ -49,7 +54,7 @@ function serve(head: RequestHead, rest: Uint8Array, credentials: Credentials): C
     case "connect":
       return tunnel(target.authority, framing, rest);
     case "absolute":
-      return forward(head, target, framing, rest);
+      return forward({ head, target, framing, rest, keep: options.keepOrigins === true });
     default:
       return unreachable(target);
   }
@@ -70,22 +75,37 @@ function tunnel(authority: Authority, framing: Framing, rest: Uint8Array): Conne
   };
 }
 
-function forward(head: RequestHead, target: AbsoluteTarget, framing: Framing, rest: Uint8Array): ConnectStep {
+interface PlainRequest {
+  readonly head: RequestHead;
+  readonly target: AbsoluteTarget;
+  readonly framing: Framing;
+  readonly rest: Uint8Array;
+  /** The connection to the origin may be one that is kept, and be kept. */
+  readonly keep: boolean;
+}
+
+function forward({ head, target, framing, rest, keep }: PlainRequest): ConnectStep {
   const upgrade = asksForWebSocket(head, framing);
+  const shares = keep && !upgrade && mayShareOrigin(head);
+  const use = upgrade ? "websocket" : shares ? "keep" : "close";
   const upload = upgrade ? undefined : uploadFilter(framing);
   const body = upload === undefined ? rest : upload.push(rest).forward;
   const { destination, text } = target.authority;
+  const { method } = head;
   return {
     kind: "connect",
     protocol: "http",
     destination,
-    early: concat(forwardedHead(head, target, upgrade), body),
+    early: concat(forwardedHead(head, target, use), body),
     ...(upload === undefined ? {} : { upload }),
-    answer: (result) => (result === "connected" ? EMPTY : errorReply(dialRefusal(result, text), head.method)),
+    ...(shares && upload !== undefined
+      ? { exchange: { method, upload, isRepeatable: isRepeatable(head, framing) } }
+      : {}),
+    answer: (result) => (result === "connected" ? EMPTY : errorReply(dialRefusal(result, text), method)),
   };
 }
 
-function authorise(head: RequestHead, credentials: Credentials): HttpRefusal | undefined {
+function authorise(head: RequestHead, credentials: ProxyCredentials | undefined): HttpRefusal | undefined {
   if (credentials === undefined) return undefined;
   const [given, ...more] = valuesOf(head, "proxy-authorization");
   const matches = given !== undefined && more.length === 0 && basicMatches(credentials, given);

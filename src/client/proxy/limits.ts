@@ -25,3 +25,19 @@ export const CHUNK_SIZE_MAX_DIGITS = 13;
 export const TRAILERS_MAX_BYTES = HTTP_HEAD_MAX_BYTES;
 /** 15 decimal digits stay below 2^53 too. */
 export const CONTENT_LENGTH_MAX_DIGITS = 15;
+
+/**
+ * How long an idle connection to an origin is kept for the next request. Common servers close theirs after 5 s or later;
+ * a shorter time makes it rare that a request meets such a close on its way.
+ */
+export const ORIGIN_IDLE_MS = 4_000;
+/** What an origin that names its own time (`Keep-Alive: timeout=N`) is spared of it, for the way there and back. */
+export const ORIGIN_MARGIN_MS = 1_000;
+/** Idle connections to one origin: as many as browsers open to one host. */
+export const ORIGINS_IDLE_PER_TARGET = 6;
+/** Idle connections to all origins together, a stream each. */
+export const ORIGINS_IDLE = 64;
+/** How long an origin may take to close a connection that it was told no more will come on, before it is reset. */
+export const ORIGIN_CLOSING_MS = 5_000;
+/** How often kept connections are looked through for those whose time is over, while there are any. */
+export const ORIGIN_SWEEP_MS = 500;

@@ -33,8 +33,18 @@ export interface ConnectStep {
   readonly early: Uint8Array;
   /** Only for plain HTTP: everything the application sends from now on goes through it. Without it, bytes go as they are. */
   readonly upload?: UploadFilter;
+  /** Only for plain HTTP whose response is to be read, because the connection to the origin may serve other requests. */
+  readonly exchange?: ExchangeTerms;
   /** What to write to the application once the result is known. Unless it is `connected`, close after it. */
   answer(result: ConnectResult): Uint8Array;
+}
+
+/** What is to be known of a request whose response is read. */
+export interface ExchangeTerms {
+  readonly method: string;
+  readonly upload: UploadFilter;
+  /** It may be sent twice, and all of it is in `early`. */
+  readonly isRepeatable: boolean;
 }
 
 /** What the far server said; `noTunnel`: no link came up while the request waited; `lost`: nobody will say any more. */
@@ -66,8 +76,14 @@ const SOCKS5_VERSION = 5;
 /** What a method can start with (RFC 9110 section 5.6.2, tchar). */
 const TOKEN_START = /[!#$%&'*+\-.^_`|~0-9a-z]/i;
 
+export interface NegotiationOptions {
+  readonly credentials?: ProxyCredentials;
+  /** Connections to origins of plain HTTP are kept and shared. */
+  readonly keepOrigins?: boolean;
+}
+
 /** Tells the protocols apart by the first byte and hands the connection to the parser of that one. */
-export function createNegotiation(options: { credentials?: ProxyCredentials }): Negotiation {
+export function createNegotiation(options: NegotiationOptions): Negotiation {
   let parser: Negotiation | undefined;
   let ended = false;
   return {
@@ -75,7 +91,7 @@ export function createNegotiation(options: { credentials?: ProxyCredentials }): 
       assert(!ended, "a negotiation ends with its first connect or reject");
       const [first] = bytes;
       if (first === undefined) return { kind: "more", reply: EMPTY };
-      parser ??= parserFor(first, options.credentials);
+      parser ??= parserFor(first, options);
       const step = parser.push(bytes);
       ended = step.kind !== "more";
       return step;
@@ -83,10 +99,11 @@ export function createNegotiation(options: { credentials?: ProxyCredentials }): 
   };
 }
 
-function parserFor(first: number, credentials: ProxyCredentials | undefined): Negotiation {
+function parserFor(first: number, options: NegotiationOptions): Negotiation {
+  const { credentials } = options;
   if (first === SOCKS5_VERSION) return new Socks5Negotiation(credentials);
   if (first === SOCKS4_VERSION) return new Socks4Negotiation(credentials);
-  if (TOKEN_START.test(String.fromCharCode(first))) return new HttpNegotiation(credentials);
+  if (TOKEN_START.test(String.fromCharCode(first))) return new HttpNegotiation(options);
   const reason = `first byte 0x${first.toString(16).padStart(2, "0")} starts neither SOCKS nor HTTP`;
   return { push: () => ({ kind: "reject", reply: EMPTY, reason }) };
 }

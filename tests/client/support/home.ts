@@ -81,6 +81,7 @@ export class Home {
       port: 0,
       padding: "padme",
       optimistic: false,
+      pool: true,
       links: 1,
       waitMs: 15_000,
       log: silentLog,
