@@ -7,6 +7,7 @@ import { handshakes } from "./handshakes.ts";
 import { idle } from "./idle.ts";
 import { latency } from "./latency.ts";
 import { padding } from "./padding.ts";
+import { pool } from "./pool.ts";
 import { reconnection } from "./reconnection.ts";
 import { rtt } from "./rtt.ts";
 import { startup } from "./startup.ts";
@@ -25,5 +26,6 @@ export const CASES: readonly Case[] = [
   handshakes,
   idle,
   padding,
+  pool,
   reconnection,
 ];

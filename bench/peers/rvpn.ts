@@ -8,7 +8,11 @@ export const RVPN_BINARY = resolve(import.meta.dir, "../../dist/rvpn");
 
 export interface RvpnOptions {
   readonly name: string;
-  readonly flags?: { readonly both?: readonly string[]; readonly client?: readonly string[] };
+  readonly flags?: {
+    readonly both?: readonly string[];
+    readonly client?: readonly string[];
+    readonly server?: readonly string[];
+  };
 }
 
 /** rvpn as a user starts it: the built binary, both ends, everything at its default. */
@@ -20,9 +24,9 @@ export function rvpnContestant({ name, flags = {} }: RvpnOptions): Contestant {
     role: "ours",
     missing: () => (existsSync(RVPN_BINARY) ? undefined : "dist/rvpn is not built: bun run build"),
     async start(setup) {
-      const { both = [], client: clientFlags = [] } = flags;
+      const { both = [], client: clientFlags = [], server: serverFlags = [] } = flags;
       const label = name.replaceAll(" ", "-");
-      const server = await startRvpnServer(setup, label, both);
+      const server = await startRvpnServer(setup, label, [...both, ...serverFlags]);
       const link = await inviteRvpn(setup, server, [name.replaceAll(" ", "-")]);
       const socksPort = freePort();
       const state = join(setup.directory, `${label}-client`);

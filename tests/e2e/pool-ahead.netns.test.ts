@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { callControl } from "../../src/runtime/control.ts";
 import { canIsolate, isInside, runInside, sh } from "../server/netns.ts";
+import { AWAY, HERE } from "../support/far-away.ts";
 import { curl, through } from "./support/curl.ts";
-import { AWAY, HERE } from "./support/far-away.ts";
 import { describeWith, FULL, programsFor, TEST_MS } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
 /**
  * Sockets connected ahead, with the built binary, in a network of its own: its one far host is 50 ms away, also for
- * TCP's own handshake, because a TUN device holds every packet back (support/far-away.ts).
+ * TCP's own handshake, because a TUN device holds every packet back (tests/support/far-away.ts).
  */
 const ROUND_TRIP_MS = 50;
 /** A program for each connection: none can be kept by the application. */
@@ -148,7 +148,7 @@ async function startFar(): Promise<() => Promise<void>> {
   sh(
     `openssl req -x509 -newkey rsa:2048 -nodes -keyout ${key} -out ${cert} -days 2 -subj /CN=far 2>/dev/null`,
   );
-  const script = join(import.meta.dir, "support/far-away.ts");
+  const script = join(import.meta.dir, "../support/far-away.ts");
   const tun = Bun.spawn([process.execPath, script, `${ROUND_TRIP_MS}`], {
     stdout: "pipe",
     stderr: "inherit",

@@ -1,5 +1,5 @@
 import { dlopen } from "bun:ffi";
-import { libcPath } from "../../../src/runtime/libc.ts";
+import { libcPath } from "../../src/runtime/libc.ts";
 
 /**
  * A host that is far away, for TCP's own handshake too: `bun far-away.ts RTT_MS`, in a network namespace of its own, as
