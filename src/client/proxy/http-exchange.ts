@@ -101,6 +101,7 @@ export class HttpExchange implements OriginListener {
     const release = keeper.wait();
     const patience = new Patience(keeper, waitMs, () => this.#giveUp("noTunnel"));
     this.#settle = () => {
+      this.#settle = () => {};
       release();
       patience.end();
     };
