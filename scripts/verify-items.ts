@@ -95,6 +95,7 @@ const TUNNEL: readonly Item[] = [
       "tests/proto/text.fuzz.test.ts",
       "tests/proto/crypto/bundle.test.ts",
       "tests/client/proxy/fuzz.test.ts",
+      "tests/client/proxy/http-response.fuzz.test.ts",
     ),
     env: { FUZZ_ITERATIONS: "1000000" },
   },
@@ -164,9 +165,16 @@ const FAST: readonly Item[] = [
   e2e(
     "pool",
     "4.10",
-    "50 TLS connections at 50 ms save the connect; what is ready ahead",
+    "50 requests over at most 3 origin connections; 50 TLS connections at 50 ms save the connect",
+    "pool-http",
     "pool-ahead.netns",
   ),
+  {
+    name: "bench-pool",
+    of: "4.10",
+    shows: "a page of 300 resources in Chromium, and what the pool saves, beside direct",
+    command: [bun, "bench/run.ts", "--only", "pool"],
+  },
 ];
 
 export const ITEMS: readonly Item[] = [...TUNNEL, ...NOTHING_LOST, ...FAST, ...STRANGERS];
