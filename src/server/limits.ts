@@ -42,6 +42,8 @@ export const POOL_LIMITS = {
   inAll: 64,
   /** Servers wait 10 s and longer for the first byte of a request; past that a spare may be closed while it is handed out. */
   maxAgeMs: 10_000,
+  /** After a peer has spoken first on a spare, or closed it: it will again, and each attempt is a load on it for nothing. */
+  distrustMs: 60_000,
   /** Targets of one client whose last request is remembered: many pages at once, some 30 KB. */
   targetsPerClient: 256,
   /** How often spares are looked through for those whose time is over, while there are any. */

@@ -14,14 +14,17 @@ type SpareState =
     }
   | { readonly kind: "over" };
 
+/** How an unused spare went: its dial came to nothing, we closed it, or its peer made it useless. */
+export type SpareFate = "failed" | "closed" | "spoilt";
+
 export interface SpareOptions {
   /** Whom it is for, and to where: nobody else gets it. */
   readonly owner: string;
   readonly target: string;
   readonly now: () => number;
   readonly onReady: () => void;
-  /** It is no more, unused; `stood` if it had been connected. Not called for one that was handed out. */
-  readonly onOver: (spare: Spare, stood: boolean) => void;
+  /** It is no more, unused. Not called for one that was handed out. */
+  readonly onOver: (spare: Spare, fate: SpareFate) => void;
 }
 
 /**
@@ -67,13 +70,13 @@ export class Spare {
   }
 
   /** Closes it, or gives up its dial. Again does nothing. */
-  discard(): void {
+  discard(fate: Exclude<SpareFate, "failed"> = "closed"): void {
     const state = this.#state;
     if (state.kind === "over") return;
     this.#state = { kind: "over" };
     if (state.kind === "ready") state.socket.end();
     else this.#abort.abort("the spare is not needed");
-    this.#options.onOver(this, state.kind === "ready");
+    this.#options.onOver(this, state.kind === "ready" ? fate : "failed");
   }
 
   /** Gives the socket to its user as a dial would. Only while `ready`, and once; it then knows nothing of this spare. */
@@ -89,8 +92,8 @@ export class Spare {
 
 const HANDLERS: SocketHandler<Spare> = {
   open: (socket) => socket.data.opened(socket),
-  data: (socket) => socket.data.discard(),
-  end: (socket) => socket.data.discard(),
-  close: (socket) => socket.data.discard(),
-  error: (socket) => socket.data.discard(),
+  data: (socket) => socket.data.discard("spoilt"),
+  end: (socket) => socket.data.discard("spoilt"),
+  close: (socket) => socket.data.discard("spoilt"),
+  error: (socket) => socket.data.discard("spoilt"),
 };

@@ -114,8 +114,9 @@ export class SparePool {
   #take<T>(owner: string, target: string, port: number, setup: SocketSetup<T>): Socket<T> | undefined {
     for (const spare of [...this.#spares].reverse()) {
       if (spare.owner !== owner || spare.target !== target || spare.ready === undefined) continue;
-      if (!this.#serves(spare, port)) {
-        spare.discard();
+      const doubt = this.#doubt(spare, port);
+      if (doubt !== undefined) {
+        spare.discard(doubt);
         continue;
       }
       const socket = spare.handOver(setup);
@@ -127,12 +128,15 @@ export class SparePool {
     return undefined;
   }
 
-  #serves({ ready }: Spare, port: number): boolean {
+  /** What speaks against handing it out: our own rules, or what its peer has done. */
+  #doubt({ ready }: Spare, port: number): "closed" | "spoilt" | undefined {
     const { policy, isQuiet, limits, now, log } = this.#options;
-    if (ready === undefined || now() - ready.at > limits.maxAgeMs || !isQuiet(ready.socket)) return false;
+    if (ready === undefined || now() - ready.at > limits.maxAgeMs) return "closed";
+    if (!isQuiet(ready.socket)) return "spoilt";
     const { permitted, rule } = policy.decide(ready.address, port);
-    if (!permitted) log.debug("spare denied by policy", { address: formatIp(ready.address), rule });
-    return permitted;
+    if (permitted) return undefined;
+    log.debug("spare denied by policy", { address: formatIp(ready.address), rule });
+    return "closed";
   }
 
   #refill(client: ClientDemand, target: string, destination: Destination): void {
@@ -150,9 +154,10 @@ export class SparePool {
         onReady: () => {
           this.#made += 1;
         },
-        onOver: (over, stood) => {
+        onOver: (over, fate) => {
           this.#spares.delete(over);
-          if (stood) this.#unused += 1;
+          if (fate !== "failed") this.#unused += 1;
+          if (fate === "spoilt") client.distrust(target, now());
         },
       });
       this.#spares.add(spare);
@@ -169,27 +174,38 @@ export class SparePool {
   }
 }
 
+type DemandLimits = Pick<PoolLimits, "repeatMs" | "targetsPerClient" | "distrustMs">;
+
 /** What one client has asked for of late. */
 class ClientDemand {
   readonly owner: string;
-  readonly #limits: Pick<PoolLimits, "repeatMs" | "targetsPerClient">;
-  /** When each target was asked for last, the longest ago first. */
-  readonly #askedAt = new Map<string, number>();
+  readonly #limits: DemandLimits;
+  /** When each target was asked for last, and until when nothing is connected ahead to it; the longest ago first. */
+  readonly #targets = new Map<string, { askedAt: number; distrustedUntil: number }>();
 
-  constructor(owner: string, limits: Pick<PoolLimits, "repeatMs" | "targetsPerClient">) {
+  constructor(owner: string, limits: DemandLimits) {
     this.owner = owner;
     this.#limits = limits;
   }
 
-  /** Notes a request, and tells whether one for the same target came shortly before. */
+  /** Notes a request, and tells whether to connect ahead: one for the same target came shortly before. */
   asked(target: string, now: number): boolean {
-    const before = this.#askedAt.get(target) ?? Number.NEGATIVE_INFINITY;
-    this.#askedAt.delete(target);
-    this.#askedAt.set(target, now);
-    const [oldest] = this.#askedAt.keys();
-    if (this.#askedAt.size > this.#limits.targetsPerClient && oldest !== undefined)
-      this.#askedAt.delete(oldest);
-    return now - before <= this.#limits.repeatMs;
+    const { askedAt, distrustedUntil } = this.#targets.get(target) ?? {
+      askedAt: Number.NEGATIVE_INFINITY,
+      distrustedUntil: now,
+    };
+    this.#targets.delete(target);
+    this.#targets.set(target, { askedAt: now, distrustedUntil });
+    const [oldest] = this.#targets.keys();
+    if (this.#targets.size > this.#limits.targetsPerClient && oldest !== undefined)
+      this.#targets.delete(oldest);
+    return now - askedAt <= this.#limits.repeatMs && now >= distrustedUntil;
+  }
+
+  /** A spare for the target was spoilt by its peer, which would do so again. */
+  distrust(target: string, now: number): void {
+    const known = this.#targets.get(target);
+    if (known !== undefined) known.distrustedUntil = now + this.#limits.distrustMs;
   }
 }
 

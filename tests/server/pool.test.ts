@@ -269,6 +269,19 @@ describe("what is thrown away", () => {
   });
 });
 
+test("a peer that spoils its spares is left alone for a while", async () => {
+  const { pool, far, clock, tried } = newPool();
+  await warm(pool);
+  for (const socket of far.sockets) socket.write("220 banner\r\n");
+  await until(() => pool.stats().unused === 2);
+  const before = tried.length;
+  for (let n = 0; n < 4; n++) await ask(pool.dialerOf("ann"));
+  expect([pool.stats().spares, tried.length - before]).toEqual([0, 4]);
+  clock.now += POOL_LIMITS.distrustMs;
+  await warm(pool);
+  expect(pool.stats().made).toBe(4);
+});
+
 describe("how many", () => {
   test("above the number of all, the oldest goes", async () => {
     const { pool, clock } = newPool({ limits: { inAll: 3 } });
