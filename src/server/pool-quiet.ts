@@ -1,4 +1,4 @@
-import { dlopen } from "bun:ffi";
+import { dlopen, type Library } from "bun:ffi";
 import type { Socket } from "bun";
 import { libcPath } from "../runtime/libc.ts";
 
@@ -16,15 +16,24 @@ const NOTHING = -1;
  * as it would on a socket that was just dialled. Elsewhere a socket counts as quiet until a handler is told otherwise.
  */
 export function openQuietCheck(): QuietCheck {
-  const path = process.platform === "linux" ? libcPath() : undefined;
-  if (path === undefined) return () => true;
-  const { recv } = dlopen(path, {
-    recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
-  } as const).symbols;
+  const recv = openRecv();
+  if (recv === undefined) return () => true;
   const byte = new Uint8Array(1);
   return (socket) => {
     // Bun has it, its types do not.
     const { fd } = socket as unknown as { readonly fd: number };
     return Number(recv(fd, byte, byte.length, MSG_PEEK | MSG_DONTWAIT)) === NOTHING;
   };
+}
+
+const SYMBOLS = { recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" } } as const;
+
+function openRecv(): Library<typeof SYMBOLS>["symbols"]["recv"] | undefined {
+  const path = process.platform === "linux" ? libcPath() : undefined;
+  try {
+    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols.recv;
+  } catch {
+    // A libc without that name: handlers have to do.
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect } from "bun:test";
+import { chaosOf } from "./support/chaos-run.ts";
 import type { Ran } from "./support/children.ts";
 import { curl, through } from "./support/curl.ts";
 import { pattern } from "./support/pattern.ts";
@@ -261,6 +262,27 @@ describeWith(programsFor("direct"), "kept connections and the server", () => {
     await server.child.exited;
     await rvpn.startServer([...ALLOW_LOOPBACK, "--listen", `127.0.0.1:${server.port}`], server.state);
     expect((await get(world, "/after")).stdout).toBe("GET /after 0");
+  });
+});
+
+describeWith(programsFor("direct"), "kept connections while links are cut", () => {
+  const it = useWorld({ route: "direct", chaos: true });
+  it("every request is answered, and every POST reaches the origin once", async (world) => {
+    const stop = chaosOf(world).cutAtRandom({ minMs: 40, maxMs: 150, random: Math.random });
+    const sent: string[] = [];
+    for (let n = 0; n < (FULL ? 100 : 30); n++) {
+      const [path, args] = n % 2 === 0 ? [`/get?${n}`, []] : [`/post?${n}`, ["-d", "a=b"]];
+      const ran = await get(world, path, ...args);
+      sent.push(path);
+      expect(ran.stdout).toBe(n % 2 === 0 ? `GET ${path} 0` : `POST ${path} 3`);
+    }
+    stop();
+    expect(origin.seen.map(({ path }) => path)).toEqual(sent);
+    expect(chaosOf(world).counts.cuts).toBeGreaterThan(3);
+    process.stderr.write(
+      `pool: ${sent.length} requests under ${chaosOf(world).counts.cuts} cuts, ` +
+        `${new Set(used()).size} origin connections\n`,
+    );
   });
 });
 
