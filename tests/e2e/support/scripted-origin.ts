@@ -37,6 +37,9 @@ export class ScriptedOrigin {
   readonly violations: string[] = [];
   connections = 0;
   open = 0;
+  /** Requests that waited for their answers at one time, at most. */
+  mostAtOnce = 0;
+  #atOnce = 0;
   readonly #listener: TCPSocketListener<Peer | undefined>;
   readonly #script: (request: SeenRequest) => Reply;
 
@@ -83,6 +86,7 @@ export class ScriptedOrigin {
   /** Forgets what it saw; connections keep their numbers. */
   clear(): void {
     this.seen.length = 0;
+    this.mostAtOnce = this.#atOnce;
     this.violations.length = 0;
   }
 
@@ -98,8 +102,11 @@ export class ScriptedOrigin {
       if (peer.busy) this.violations.push(`connection ${peer.number}: ${request.path}`);
       peer.busy = true;
       this.seen.push(request);
+      this.#atOnce += 1;
+      this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
       const { send, afterMs = 0, end } = this.#script(request);
       const answer = () => {
+        this.#atOnce -= 1;
         peer.output = typeof send === "string" ? Buffer.from(send, "latin1") : send;
         if (end === "reset") return void socket.terminate();
         peer.ending = end === "close";
