@@ -1,6 +1,7 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { ProtocolError } from "../../errors.ts";
 import { checkLength } from "../octets.ts";
+import { PointMemo } from "./point-memo.ts";
 import { KEY_BYTES } from "./types.ts";
 
 // Point arithmetic that no native library offers. Only public values pass here.
@@ -39,9 +40,19 @@ function hasY(encoding: Uint8Array, y: Uint8Array): boolean {
   return last === y[31] && y.every((byte, index) => index === 31 || byte === encoding[index]);
 }
 
-/** u = (1 + y) / (1 - y): the X25519 form of an Ed25519 public key (RFC 7748 section 4.1). ProtocolError badKey. */
+/**
+ * u = (1 + y) / (1 - y): the X25519 form of an Ed25519 public key (RFC 7748 section 4.1). The caller may keep it and
+ * must not change it. ProtocolError badKey.
+ */
 export function edwardsToMontgomery(publicKey: Uint8Array): Uint8Array {
   checkLength("publicKey", publicKey, KEY_BYTES);
+  return converted.get(publicKey, convert);
+}
+
+/** A conversion costs as much as three agreements, and every handshake of an identity needs it twice. */
+const converted = new PointMemo<Uint8Array>();
+
+function convert(publicKey: Uint8Array): Uint8Array {
   try {
     return ed25519.utils.toMontgomery(publicKey);
   } catch (cause) {

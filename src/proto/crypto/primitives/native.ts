@@ -16,6 +16,7 @@ import { assert } from "../../assert.ts";
 import { ProtocolError } from "../../errors.ts";
 import { checkLength, equalBytes, wipe } from "../octets.ts";
 import { edwardsToMontgomery, isStrictEncoding } from "./edwards.ts";
+import { PointMemo } from "./point-memo.ts";
 import { portablePrimitives } from "./portable.ts";
 import {
   KEY_BYTES,
@@ -63,12 +64,19 @@ function publicBytes(key: KeyObject): Uint8Array {
 }
 
 class NativeKeyPair implements X25519KeyPair {
-  readonly publicKey: Uint8Array;
   #key: KeyObject | undefined;
+  #publicKey: Uint8Array | undefined;
 
   constructor(secret: Uint8Array) {
     this.#key = importPrivateKey("x25519", secret);
-    this.publicKey = publicBytes(this.#key);
+  }
+
+  /** Derived when somebody asks: of an identity nobody does. */
+  get publicKey(): Uint8Array {
+    if (this.#publicKey !== undefined) return this.#publicKey;
+    assert(this.#key !== undefined, "X25519 key pair used after wipe");
+    this.#publicKey = publicBytes(this.#key);
+    return this.#publicKey;
   }
 
   agree(peerPublicKey: Uint8Array): Uint8Array {
@@ -95,6 +103,8 @@ class NativeKeyPair implements X25519KeyPair {
  */
 const TORSION_PROBE = "a023cdd083ef5bb82f10d62e59e15a6800000000000000000000000000000050";
 const torsionProbe = new NativeKeyPair(Buffer.from(TORSION_PROBE, "hex"));
+
+const primeOrder = new PointMemo<boolean>();
 
 function isPrimeOrderPoint(encoding: Uint8Array): boolean {
   if (!isStrictEncoding(encoding)) return false;
@@ -150,7 +160,7 @@ export const nativePrimitives: Primitives = {
 
   isPrimeOrderPoint(encoding) {
     checkLength("point", encoding, KEY_BYTES);
-    return isPrimeOrderPoint(encoding);
+    return primeOrder.get(encoding, isPrimeOrderPoint);
   },
   ed25519PublicKey: (seed) => publicBytes(importPrivateKey("ed25519", seed)),
   ed25519Sign: (seed, message) => sign(null, message, importPrivateKey("ed25519", seed)),
