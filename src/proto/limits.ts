@@ -70,8 +70,8 @@ export const LIMITS = {
   pingIdleMs: 20_000,
   /** The same where bytes had been coming: a download must not hide that its path is gone. */
   stoppedFlowMs: 2_000,
-  /** How long a link may be silent after a ping. */
-  pingDeadlineMs: 10_000,
+  /** How long a link may be silent after a ping: with timers that come late it is given up within 10 s all the same. */
+  pingDeadlineMs: 9_000,
   /** The same where data waits or a stream has just been opened: a user is watching. */
   urgentPingDeadlineMs: 3_000,
   /** A link younger than this is not checked again when a stream opens. */
