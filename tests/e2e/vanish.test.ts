@@ -21,7 +21,7 @@ const RATE = 10_000;
 const LOAD_MS = FULL ? 5_000 : 1_000;
 /** Until the last client has its first byte. */
 const SERVED_MS = 60_000;
-/** Silence is noticed with data pending after 10 s, else after 35 s. */
+/** Silence is noticed with data pending within 10 s, else after 35 s. */
 const GONE_MS = 35_000 + RESUME_WINDOW_MS + 15_000;
 /** How long a WebSocket may linger whose Close frame is not answered: Bun's idle time and more. */
 const CLOSED_MS = 150_000;

@@ -73,7 +73,7 @@ describe("a process that has slept", () => {
     expect([tunnels.client.told("dead"), tunnels.client.told("suspect")]).toEqual([[], []]);
   });
 
-  test("finds a dead path suspect after 3 s and dead after 10 s, though it had heard something just before", () => {
+  test("finds a dead path suspect after 3 s and dead after 9 s, though it had heard something just before", () => {
     const tunnels = Tunnels.connected({ delayMs: 5 });
     for (const line of tunnels.lines) line.stalled = true;
     tunnels.client.tunnel.woke(tunnels.now);
