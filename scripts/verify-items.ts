@@ -158,6 +158,12 @@ const STRANGERS: readonly Item[] = [
   e2e("probes", "5.1", "over 100 probes and 2,000 samples of time learn nothing", "probes"),
   e2e("site", "5.1", "the web site beside Caddy's own file server", "site"),
   e2e("flood", "5.2", "20,000 garbage handshakes and 2,000 idle sockets beside a working client", "flood"),
+  e2e(
+    "rotation",
+    "5.6",
+    "a new server identity: followed by links old and new, 5 where it must be, no way back",
+    "rotation",
+  ),
 ];
 
 /** Issue 4: fast. */

@@ -39,7 +39,7 @@ async function answer(line: string): Promise<object> {
 async function startClient(): Promise<Keeper> {
   const accepted = Promise.withResolvers<void>();
   const keeper = new Keeper({
-    server: () => ({ ...link, joined: true }),
+    server: () => ({ ...link, sequence: 0, joined: true }),
     identity,
     random: secureRandom,
     padding: "padme",
@@ -47,6 +47,7 @@ async function startClient(): Promise<Keeper> {
     suites: ["aes-256-gcm"],
     log: silentLog,
     onAccepted: accepted.resolve,
+    onSuccessor: () => {},
     onGateKey: () => {},
     onEnd: ({ kind }) => accepted.reject(new Error(`a client ended: ${kind}`)),
   });

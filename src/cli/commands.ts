@@ -23,6 +23,10 @@ export const COMMANDS = {
     summary: "put a client out, now and for good",
     load: () => import("./commands/revoke.ts"),
   },
+  rotate: {
+    summary: "give the server a new identity, which clients follow",
+    load: () => import("./commands/rotate.ts"),
+  },
   add: {
     summary: "enter a client's public key by hand",
     load: () => import("./commands/add.ts"),

@@ -56,7 +56,7 @@ export function errorOf(end: ClientEnd): Error | undefined {
     case "wrongServer":
       return new UsageError(
         "the server is not the one this client knows: its identity is another",
-        "somebody may be in between. If the server was set up anew, use its new link with another --state",
+        "somebody may be in between. If the server was set up anew, or rotated its identity more than 8 times since this client last came, use a new link with another --state",
         { exitCode: ExitCode.wrongServer },
       );
     case "failed":

@@ -38,6 +38,11 @@ export function readRevocation(reply: Json): { keys: number; invites: number } {
   return { keys: countIn(fields, "revoked"), invites: countIn(fields, "invites") };
 }
 
+export function readRotation(reply: Json): { key: string; sequence: number } {
+  const fields = fieldsOf(reply);
+  return { key: fields.string("key"), sequence: countIn(fields, "sequence") };
+}
+
 export function readClientList(reply: Json): { clients: ListedClient[]; invites: ListedInvite[] } {
   const fields = fieldsOf(reply);
   return {

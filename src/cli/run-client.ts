@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type RunningClient, startClient } from "../client/client.ts";
-import { ClientStore, type KnownServer } from "../client/store.ts";
+import { ClientStore, isKeyOf, type KnownServer } from "../client/store.ts";
 import { equalBytes, formatSecretKey, type ServerLink } from "../proto/index.ts";
 import { writeFileAtomic } from "../runtime/atomic-file.ts";
 import { IDENTITY_FILE } from "../runtime/identity-file.ts";
@@ -75,8 +75,7 @@ function copyState(
     writeFileAtomic(join(dir, IDENTITY_FILE), `${formatSecretKey(home.identity)}\n`);
   }
   const store = ClientStore.open({ dir, random: secureRandom });
-  store.adopt(server);
-  if (server.joined) store.markJoined();
+  store.copy(server);
   return { dir, store };
 }
 
@@ -96,11 +95,13 @@ function removeAbandoned(stateDir: string): void {
 }
 
 /**
- * Keeps what the server said: that the invite was taken, and a new gate key. Without the latter a client that only ever
- * runs commands would be shut out after the second revocation of another client.
+ * Keeps what the server said: that the invite was taken, a new gate key, a new identity. Without the second a client that
+ * only ever runs commands would be shut out after the second revocation of another client, without the third after the
+ * ninth rotation.
  */
 async function bringHome(stateDir: string, before: KnownServer, after: KnownServer): Promise<void> {
-  if (after.joined === before.joined && equalBytes(after.gateKey, before.gateKey)) return;
+  const moved = !equalBytes(after.serverKey, before.serverKey);
+  if (after.joined === before.joined && equalBytes(after.gateKey, before.gateKey) && !moved) return;
   for (let tries = 0; tries < HOME_TRIES; tries++) {
     try {
       const home = ClientStore.open({ dir: stateDir, random: secureRandom });
@@ -115,7 +116,9 @@ async function bringHome(stateDir: string, before: KnownServer, after: KnownServ
 
 function learn(home: ClientStore, before: KnownServer, after: KnownServer): void {
   const known = home.server;
-  if (known === undefined || !equalBytes(known.serverKey, after.serverKey)) return;
+  if (known === undefined || !isKeyOf(known, before.serverKey)) return;
+  const { serverKey: key, sequence, formerKeys: former } = after;
+  home.movePin({ key, sequence, former });
   if (after.joined && !known.joined) home.markJoined();
   // Only over the key that we knew: anything else is newer than ours.
   if (equalBytes(known.gateKey, before.gateKey)) home.replaceGateKey(after.gateKey);

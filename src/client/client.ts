@@ -1,4 +1,4 @@
-import type { PaddingPolicy, Refusal, Suite } from "../proto/index.ts";
+import type { PaddingPolicy, Refusal, Successor, Suite } from "../proto/index.ts";
 import { type ControlRequest, type ControlServer, type Json, serveControl } from "../runtime/control.ts";
 import { UsageError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
@@ -112,6 +112,7 @@ class RvpnClient implements RunningClient {
       suites: suite === undefined ? ["aes-256-gcm", "chacha20-poly1305"] : [suite],
       log,
       onAccepted: () => this.#accepted(),
+      onSuccessor: (successor) => this.#moved(successor),
       onGateKey: (key) => this.#keep(() => store.replaceGateKey(key)),
       onEnd: (end) => void this.#end(end),
       ...(ca === undefined ? {} : { ca }),
@@ -157,6 +158,11 @@ class RvpnClient implements RunningClient {
     const { store } = this.#options;
     if (store.server?.joined === false) this.#keep(() => store.markJoined());
     this.#firstLink.resolve();
+  }
+
+  #moved(successor: Successor): void {
+    this.#options.log.info("the server has renewed its identity", { rotation: successor.sequence });
+    this.#keep(() => this.#options.store.movePin(successor));
   }
 
   // A full disk must not end a tunnel that works; the next start may need a new link, so it is said.

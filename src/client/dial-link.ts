@@ -7,6 +7,7 @@ import {
   type PaddingPolicy,
   ProtocolError,
   type Random,
+  type Successor,
   type Suite,
 } from "../proto/index.ts";
 import { messageOf } from "../runtime/errors.ts";
@@ -14,7 +15,7 @@ import type { Carrier } from "../runtime/tunnel-driver.ts";
 import type { KnownServer } from "./store.ts";
 
 export interface DialOptions {
-  readonly server: KnownServer;
+  readonly server: Pick<KnownServer, "url" | "serverKey" | "sequence" | "gateKey">;
   readonly identity: Identity;
   readonly random: Random;
   readonly padding: PaddingPolicy;
@@ -34,6 +35,8 @@ export interface DialledLink {
   readonly carrier: Carrier;
   /** Identity of the server's process, 16 bytes. */
   readonly boot: Uint8Array;
+  /** The server's new identity, with which the link was made: to be pinned when the link is accepted. */
+  readonly successor?: Successor;
   /** Sets who hears the link's messages and its end. */
   listen(onMessage: (message: Uint8Array) => void, onClose: (reason: string) => void): void;
 }
@@ -61,8 +64,9 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
   signal.addEventListener("abort", giveUp);
   const deadline = setTimeout(() => socket.fail("no answer in time"), options.deadlineMs);
   try {
-    const handshake = new ClientHandshake({ identity, serverKey: server.serverKey, random, suites });
-    const { kemPublicKey, boot } = handshake.receive(await socket.first);
+    const { serverKey, sequence } = server;
+    const handshake = new ClientHandshake({ identity, serverKey, sequence, random, suites });
+    const { kemPublicKey, boot, successor } = handshake.receive(await socket.first);
     const encapsulated = await kem.encapsulate(kemPublicKey);
     if (signal.aborted) throw new DialLinkError("given up");
     const { ratchet, prefix } = handshake.finish(encapsulated, performance.now());
@@ -73,6 +77,7 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
       link,
       carrier: socket.carrier(prefix),
       boot,
+      ...(successor === undefined ? {} : { successor }),
       listen: (...handlers) => socket.listen(...handlers),
     };
   } catch (error) {

@@ -5,6 +5,7 @@ import {
   type Random,
   REFUSALS,
   type Refusal,
+  type Successor,
   type Suite,
   Tunnel,
 } from "../proto/index.ts";
@@ -28,7 +29,7 @@ export type KeeperEnd =
 
 export interface KeeperOptions {
   /** Asked at every dial, because the gate key and the address may change meanwhile. */
-  readonly server: () => KnownServer;
+  readonly server: () => Omit<KnownServer, "formerKeys" | "linkKey">;
   readonly identity: Identity;
   readonly random: Random;
   readonly padding: PaddingPolicy;
@@ -39,6 +40,8 @@ export interface KeeperOptions {
   readonly log: Log;
   /** The server took a link of the tunnel. */
   readonly onAccepted: () => void;
+  /** After a sealed Accept: the server goes on with another identity, as its former one has signed. */
+  readonly onSuccessor: (successor: Successor) => void;
   readonly onGateKey: (key: Uint8Array) => void;
   readonly onEnd: (end: KeeperEnd) => void;
 }
@@ -74,6 +77,8 @@ export class Keeper {
   #lostAt = Date.now();
   /** The latter on performance.now(), for waiting. */
   #downSince = performance.now();
+  /** By slot: what the link that was offered last was made with, if that is not the pinned identity. */
+  readonly #successors = new Map<number, Successor | undefined>();
   lastProblem: string | undefined;
 
   constructor(options: KeeperOptions) {
@@ -207,7 +212,8 @@ export class Keeper {
     outcome.dialled(dialled);
   }
 
-  #offer({ link, carrier, listen }: DialledLink, tunnelSecret: Uint8Array): void {
+  #offer({ link, carrier, successor, listen }: DialledLink, tunnelSecret: Uint8Array): void {
+    this.#successors.set(link.slot, successor);
     const { kind, secret, joined } = this.#options.server();
     const join = kind === "invite" && !joined ? secret : undefined;
     this.driver.attach(link, carrier, (tunnel) => tunnel.offer(link, tunnelSecret, join));
@@ -220,7 +226,7 @@ export class Keeper {
   #onEvent(event: DriverEvent): void {
     switch (event.kind) {
       case "accepted":
-        return this.#links.accepted(event.slot);
+        return this.#onAccepted(event.slot);
       case "refused":
         return this.#onRefused(event.slot, event.refusal);
       case "gateKey":
@@ -233,6 +239,13 @@ export class Keeper {
       default:
         this.#options.log.debug("ignored", { event: event.kind });
     }
+  }
+
+  #onAccepted(slot: number): void {
+    const successor = this.#successors.get(slot);
+    if (successor !== undefined) this.#options.onSuccessor(successor);
+    this.#successors.delete(slot);
+    this.#links.accepted(slot);
   }
 
   #onUp(slot: number): void {

@@ -1,12 +1,13 @@
 import {
   decodeBase64url,
   encodeBase64url,
+  equalBytes,
   formatPublicKey,
   type LinkKind,
   parsePublicKey,
   parseServerUrl,
 } from "../proto/index.ts";
-import type { JsonFields } from "../runtime/json.ts";
+import type { JsonFields, JsonObject } from "../runtime/json.ts";
 import { readStateFile, writeStateFile } from "../runtime/state-file.ts";
 
 /** The server that a client remembers. */
@@ -14,6 +15,12 @@ export interface KnownServer {
   readonly url: string;
   /** 32 bytes: its identity, pinned. */
   readonly serverKey: Uint8Array;
+  /** The rotation that led to this key; 0 if only a link told of it. */
+  readonly sequence: number;
+  /** Identities that it had before, which older links of it may name: the newest last, and not all of very many. */
+  readonly formerKeys: readonly Uint8Array[];
+  /** The identity that the link named, of which a seat's own is made. */
+  readonly linkKey: Uint8Array;
   /** 32 bytes; the server gives a new one now and then. */
   readonly gateKey: Uint8Array;
   readonly kind: LinkKind;
@@ -32,6 +39,14 @@ export interface RememberedServer extends KnownServer {
 const KEY_BYTES = 32;
 const SECRET_BYTES = 16;
 export const NO_SECRET = new Uint8Array(SECRET_BYTES);
+const MAX_SEQUENCE = 0xffff_ffff;
+/** More than a server renews its identity in the life of a link. */
+export const MAX_FORMER_KEYS = 64;
+
+/** Whether `key` is or was the identity of this server. */
+export function isKeyOf({ serverKey, formerKeys }: KnownServer, key: Uint8Array): boolean {
+  return [serverKey, ...formerKeys].some((each) => equalBytes(each, key));
+}
 
 /** Whether a server of this kind has a secret to keep: an invite's is spent once it is used. */
 export function keepsSecret({
@@ -50,7 +65,7 @@ export function readServer(path: string): RememberedServer | undefined {
     const joined = fields.boolean("joined");
     return {
       url: fields.parsed("url", "a server's address", parseServerUrl),
-      serverKey: fields.parsed("serverKey", "a public key", parsePublicKey),
+      ...readPin(fields),
       gateKey: readBytes(fields, "gateKey", KEY_BYTES),
       kind,
       joined,
@@ -61,16 +76,41 @@ export function readServer(path: string): RememberedServer | undefined {
 }
 
 export function writeServer(path: string, server: RememberedServer): void {
-  const { url, serverKey, gateKey, kind, joined, secret, linkHash } = server;
+  const { url, gateKey, kind, joined, secret, linkHash } = server;
   writeStateFile(path, {
     url,
-    serverKey: formatPublicKey(serverKey),
+    ...writePin(server),
     gateKey: encodeBase64url(gateKey),
     kind,
     joined,
     secret: keepsSecret(server) ? encodeBase64url(secret) : undefined,
     linkHash: encodeBase64url(linkHash),
   });
+}
+
+type PinFields = Pick<KnownServer, "serverKey" | "sequence" | "formerKeys" | "linkKey">;
+
+/** What there is besides the key appears with the first rotation that the client follows. */
+function readPin(fields: JsonFields): PinFields {
+  const serverKey = fields.parsed("serverKey", "a public key", parsePublicKey);
+  if (!fields.has("sequence")) return { serverKey, sequence: 0, formerKeys: [], linkKey: serverKey };
+  return {
+    serverKey,
+    sequence: fields.integer("sequence", 1, MAX_SEQUENCE),
+    formerKeys: fields.list("formerKeys", (former) => former.parsed("key", "a public key", parsePublicKey)),
+    linkKey: fields.parsed("linkKey", "a public key", parsePublicKey),
+  };
+}
+
+function writePin({ serverKey, sequence, formerKeys, linkKey }: PinFields): JsonObject {
+  const key = formatPublicKey(serverKey);
+  if (sequence === 0) return { serverKey: key };
+  return {
+    serverKey: key,
+    sequence,
+    formerKeys: formerKeys.map((former) => ({ key: formatPublicKey(former) })),
+    linkKey: formatPublicKey(linkKey),
+  };
 }
 
 function readBytes(fields: JsonFields, key: string, length: number): Uint8Array {

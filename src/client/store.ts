@@ -6,6 +6,7 @@ import {
   type Identity,
   type Random,
   type ServerLink,
+  type Successor,
   seatIdentity,
 } from "../proto/index.ts";
 import { removeLeftovers } from "../runtime/atomic-file.ts";
@@ -14,16 +15,20 @@ import { createIdentity, IDENTITY_FILE, readIdentity } from "../runtime/identity
 import { lockStateDir, type StateLock } from "../runtime/lock.ts";
 import { ensureStateDir } from "../runtime/state-dir.ts";
 import {
+  isKeyOf,
   type KnownServer,
+  MAX_FORMER_KEYS,
   NO_SECRET,
   type RememberedServer,
   readServer,
   writeServer,
 } from "./server-file.ts";
 
-export type { KnownServer } from "./server-file.ts";
+export { isKeyOf, type KnownServer } from "./server-file.ts";
 
 const SERVER_FILE = "server.json";
+/** No link has this hash. */
+const NO_LINK = new Uint8Array(32);
 
 export interface ClientStoreOptions {
   readonly dir: string;
@@ -76,8 +81,8 @@ export class ClientStore {
     return this.#ownIdentity;
   }
 
-  #seatIdentity({ secret, serverKey }: KnownServer): Identity {
-    if (this.#seat?.secret !== secret) this.#seat = { secret, identity: seatIdentity(secret, serverKey) };
+  #seatIdentity({ secret, linkKey }: KnownServer): Identity {
+    if (this.#seat?.secret !== secret) this.#seat = { secret, identity: seatIdentity(secret, linkKey) };
     return this.#seat.identity;
   }
 
@@ -95,13 +100,23 @@ export class ClientStore {
   adopt(link: ServerLink): KnownServer {
     const known = this.#server;
     const linkHash = new Uint8Array(new Bun.CryptoHasher("sha256").update(formatLink(link)).digest());
-    if (known === undefined) return this.#save({ ...link, joined: false, linkHash });
-    if (!equalBytes(known.serverKey, link.serverKey)) throw this.#otherServer(known, link);
+    const { url, gateKey, serverKey: linkKey } = link;
+    if (known === undefined) {
+      return this.#save({ ...link, sequence: 0, formerKeys: [], linkKey, joined: false, linkHash });
+    }
+    if (!isKeyOf(known, linkKey)) throw this.#otherServer(known, link);
     if (equalBytes(known.linkHash, linkHash)) return known;
-    const { url, gateKey } = link;
     // An address says where the server is, and not who this client is.
     if (link.kind === "address") return this.#save({ ...known, url, gateKey, linkHash });
-    return this.#save({ ...link, joined: false, linkHash });
+    // The pin stays where it is: a link from before a rotation does not take it back.
+    const { serverKey, sequence, formerKeys } = known;
+    return this.#save({ ...link, serverKey, sequence, formerKeys, linkKey, joined: false, linkHash });
+  }
+
+  /** Remembers a server as another directory does. Only for one that remembers none. */
+  copy(server: KnownServer): void {
+    assert(this.#server === undefined, "an empty directory takes a copy");
+    this.#save({ ...server, linkHash: NO_LINK });
   }
 
   /** To be called after the first sealed Accept. The secret of an invite is forgotten then. */
@@ -110,6 +125,19 @@ export class ClientStore {
     if (known.joined) return;
     const secret = known.kind === "seat" ? known.secret : NO_SECRET;
     this.#save({ ...known, joined: true, secret });
+  }
+
+  /**
+   * Pins the identity to which the server has shown that it went on. To be called after a sealed Accept on a link that
+   * was made with it. There is no way back: a successor that is not one of the present pin changes nothing, as when an
+   * older link is accepted late.
+   */
+  movePin({ key, sequence, former }: Successor): void {
+    const known = this.#known();
+    const present = former.findIndex((each) => equalBytes(each, known.serverKey));
+    if (present < 0 || sequence <= known.sequence) return;
+    const formerKeys = [...known.formerKeys, ...former.slice(present)].slice(-MAX_FORMER_KEYS);
+    this.#save({ ...known, serverKey: key, sequence, formerKeys });
   }
 
   /** Takes the gate key that the server sent in a sealed frame. */

@@ -18,7 +18,7 @@ export const PROTOCOL_ERRORS = {
   badAck: [13, "an acknowledgement, or a unit or byte count, of something never sent"],
   badKey: [14, "a key or identity is not acceptable"],
   badSignature: [15, "the bundle's signature does not verify"],
-  wrongIdentity: [16, "the server's identity is not the pinned one"],
+  wrongIdentity: [16, "the server's identity is not the pinned one, nor shown to follow it"],
   unsupported: [17, "no common version or suite"],
   overdueStep: [18, "the peer did not renew its ratchet key in time"],
   dataAfterFin: [19, "units after the end of a stream"],

@@ -1,5 +1,5 @@
 import { assert } from "./assert.ts";
-import { type Bundle, openBundle, type Rotation } from "./crypto/bundle.ts";
+import { type Bundle, openBundle } from "./crypto/bundle.ts";
 import type { Identity } from "./crypto/identity.ts";
 import { checkLength, equalBytes, wipe } from "./crypto/octets.ts";
 import { encodeOffer } from "./crypto/offer.ts";
@@ -12,6 +12,7 @@ import {
 } from "./crypto/primitives/index.ts";
 import { SplitRatchet } from "./crypto/ratchet.ts";
 import type { RatchetOptions } from "./crypto/ratchet-options.ts";
+import { followRotations, type Successor } from "./crypto/rotation.ts";
 import { PROTOCOL_VERSION, SUITE_CODES } from "./crypto/suites.ts";
 import * as x3dh from "./crypto/x3dh.ts";
 import { ProtocolError } from "./errors.ts";
@@ -19,8 +20,10 @@ import type { Random } from "./random.ts";
 
 export interface ClientHandshakeOptions {
   readonly identity: Identity;
-  /** The server's identity as the link named it: 32 bytes. */
+  /** The server's identity as the client has it pinned: 32 bytes. */
   readonly serverKey: Uint8Array;
+  /** The rotation that led to this key; 0, which is the default, if none is known. */
+  readonly sequence?: number;
   readonly random: Random;
   /** In order of preference. */
   readonly suites: readonly Suite[];
@@ -34,8 +37,8 @@ export interface ServerOffer {
   readonly kemPublicKey: Uint8Array;
   /** 16 bytes; another value than on the last link means that the server was started anew. */
   readonly boot: Uint8Array;
-  /** Not verified here. */
-  readonly rotations: readonly Rotation[];
+  /** The server's new identity, shown to follow the pinned one: to be pinned once the server has accepted the link. */
+  readonly successor?: Successor;
 }
 
 /** A link's ratchet; the client's message is `prefix` ‖ the lead of its first packet, which has no body. */
@@ -66,20 +69,29 @@ export class ClientHandshake {
 
   /**
    * The server's bundle. ProtocolError tooLarge, malformed, notCanonical, badSignature or unsupported; wrongIdentity
-   * only if the bundle is sound and another server's: garbage must not look like somebody else's server, for that ends
-   * a client.
+   * only if the bundle is sound and of another identity, to which its rotations do not lead from the pinned one: garbage
+   * must not look like somebody else's server, for that ends a client.
    */
   receive(message: Uint8Array): ServerOffer {
     assert(this.#state.kind === "waiting", "a client handshake receives one message");
     this.#state = { kind: "over" };
     const bundle = openBundle(this.#primitives, message);
-    if (!equalBytes(bundle.serverKey, this.#options.serverKey)) throw new ProtocolError("wrongIdentity");
+    const successor = this.#successor(bundle);
     if (!bundle.versions.includes(PROTOCOL_VERSION)) throw new ProtocolError("unsupported", "version");
     const suite = this.#options.suites.find((each) => bundle.suites.includes(SUITE_CODES[each]));
     if (suite === undefined) throw new ProtocolError("unsupported", "suite");
     const th1 = x3dh.bundleTranscript(this.#primitives, bundle.serverKey, message);
     this.#state = { kind: "offered", bundle, suite, th1 };
-    return { kemPublicKey: bundle.kemPublicKey, boot: bundle.boot, rotations: bundle.rotations };
+    const { kemPublicKey, boot } = bundle;
+    return { kemPublicKey, boot, ...(successor === undefined ? {} : { successor }) };
+  }
+
+  #successor({ serverKey, rotations }: Bundle): Successor | undefined {
+    const { serverKey: key, sequence = 0 } = this.#options;
+    if (equalBytes(serverKey, key)) return undefined;
+    const successor = followRotations({ key, sequence }, rotations, serverKey, this.#primitives);
+    if (typeof successor === "string") throw new ProtocolError("wrongIdentity", successor);
+    return successor;
   }
 
   /**

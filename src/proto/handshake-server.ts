@@ -1,5 +1,5 @@
 import { assert } from "./assert.ts";
-import { encodeBundle, randomPadding, signBundle } from "./crypto/bundle.ts";
+import { encodeBundle, type Rotation, randomPadding, signBundle } from "./crypto/bundle.ts";
 import type { Identity } from "./crypto/identity.ts";
 import { wipe } from "./crypto/octets.ts";
 import { decodeOffer } from "./crypto/offer.ts";
@@ -20,6 +20,8 @@ import type { Random } from "./random.ts";
 
 export interface ServerHandshakeOptions {
   readonly identity: Identity;
+  /** The statements that led to this identity, at most 8; none by default. */
+  readonly rotations?: readonly Rotation[];
   /** 16 bytes, the same for every link of one server process. */
   readonly boot: Uint8Array;
   /** ML-KEM-768, made for this link by the shell, which keeps the secret half. */
@@ -73,7 +75,7 @@ export class ServerHandshake {
       suites: options.suites.map((suite) => SUITE_CODES[suite]).sort((a, b) => a - b),
       boot: options.boot,
       serverKey: options.identity.publicKey,
-      rotations: [],
+      rotations: options.rotations ?? [],
       prekey: prekey.publicKey,
       kemPublicKey: options.kemPublicKey,
       padding: randomPadding(options.random),

@@ -1,9 +1,11 @@
 export * from "./assert.ts";
+export { MAX_ROTATIONS, type Rotation } from "./crypto/bundle.ts";
 export * from "./crypto/identity.ts";
 export { equalBytes } from "./crypto/octets.ts";
 export { type Kem, type KemKeyPair, kem, portableKem, type Suite } from "./crypto/primitives/index.ts";
 export * from "./crypto/ratchet.ts";
 export * from "./crypto/ratchet-options.ts";
+export * from "./crypto/rotation.ts";
 export * from "./destination.ts";
 export * from "./errors.ts";
 export * from "./events.ts";

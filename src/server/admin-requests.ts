@@ -28,6 +28,7 @@ export interface LiveServer {
  *   used}], server}: `live` {tunnels, detached, links, streams, heldBytes} of who has any, `server` {running: false} or
  *   the counters of the process
  * - `revoke` {name} → {revoked, invites}: how many keys and how many open invites
+ * - `rotate` → {key, formerKey, sequence}: the new identity, the one before, how many rotations there have been
  *
  * Dates are ISO 8601 in UTC, keys `rvpn-pk-…`, `notes` sentences for the operator. `fallbackUrl` may be in every
  * request: where the server itself listens. Throws UsageError for whatever is wrong with a request.
@@ -54,10 +55,13 @@ export function handleAdmin(store: ServerStore, request: ControlRequest, live?: 
       const { keys, invites } = store.revoke(name);
       return { revoked: keys.length, invites };
     }
+    case "rotate":
+      fields.end();
+      return rotate(store);
     default:
       throw new UsageError(
         `a server does not know "${op}"`,
-        "it knows invite, add, clients and revoke; is the running server older than this command?",
+        "it knows invite, add, clients, revoke and rotate; is the running server older than this command?",
       );
   }
 }
@@ -87,6 +91,11 @@ function add(store: ServerStore, fields: JsonFields, fallback: string | undefine
     store.add(name, key);
     return { kind: "address", secret: NO_SECRET, reply: { name } };
   });
+}
+
+function rotate(store: ServerStore): Json {
+  const { newKey, oldKey, sequence } = store.keys.rotate();
+  return { key: formatPublicKey(newKey), formerKey: formatPublicKey(oldKey), sequence };
 }
 
 /** What a command made, for its link and for its reply. */

@@ -63,6 +63,7 @@ export class Connection {
     this.#options = options;
     const handshake = new ServerHandshake({
       identity: store.identity,
+      rotations: store.keys.rotations,
       boot,
       kemPublicKey: kem.publicKey,
       random,

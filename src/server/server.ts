@@ -103,7 +103,7 @@ class RvpnServer implements RunningServer, LiveServer {
     });
     this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
     this.#proxies = options.trustedProxies;
-    this.#site = decoyDir === undefined ? builtInSite(store.identity.publicKey) : directorySite(decoyDir);
+    this.#site = decoyDir === undefined ? builtInSite(store.keys.firstKey) : directorySite(decoyDir);
   }
 
   get port(): number {
@@ -212,6 +212,7 @@ class RvpnServer implements RunningServer, LiveServer {
     const fallbackUrl = `ws://${this.#address}${this.#options.path}`;
     const reply = handleAdmin(store, { fallbackUrl, ...request }, this);
     if (request.op === "revoke") this.#afterRevoke(before);
+    if (request.op === "rotate") this.#options.log.info("the identity was renewed");
     return reply;
   }
 

@@ -11,12 +11,13 @@ import {
 } from "../proto/index.ts";
 import { removeLeftovers } from "../runtime/atomic-file.ts";
 import { UsageError } from "../runtime/errors.ts";
-import { createIdentity, IDENTITY_FILE, readIdentity } from "../runtime/identity-file.ts";
+import { IDENTITY_FILE } from "../runtime/identity-file.ts";
 import { type LockUse, lockStateDir, type StateLock } from "../runtime/lock.ts";
 import { ensureStateDir } from "../runtime/state-dir.ts";
 import { type Admission, admission } from "./admission.ts";
 import { type GateState, newGate, readGate, renewedGate, writeGate } from "./gate-file.ts";
 import { type InviteTerms, termsOf } from "./invite-terms.ts";
+import { lostFile } from "./lost-file.ts";
 import { checkName } from "./names.ts";
 import { type ClientRecord, type GateSpan, type InviteRecord, isExpired, isOpen, Roster } from "./roster.ts";
 import {
@@ -28,6 +29,7 @@ import {
   withoutName,
 } from "./roster-changes.ts";
 import { readRoster, writeRoster } from "./roster-file.ts";
+import { ServerKeys } from "./server-keys.ts";
 
 export type { Admission } from "./admission.ts";
 export type { ClientRecord, InviteRecord } from "./roster.ts";
@@ -60,7 +62,7 @@ export interface NewInvite {
  * here, and before the method returns; if the disk does not take it the method throws and nothing has changed.
  */
 export class ServerStore {
-  readonly identity: Identity;
+  readonly keys: ServerKeys;
   readonly #options: ServerStoreOptions;
   readonly #lock: StateLock;
   #gate: GateState;
@@ -98,14 +100,18 @@ export class ServerStore {
     // Made in this order, so that a first start that was cut short goes on, and a file that got lost is told from it.
     const roster = readRoster(join(dir, ROSTER_FILE));
     const gate = readGate(join(dir, GATE_FILE));
-    if (gate === undefined && roster !== undefined) throw lost(dir, GATE_FILE, ROSTER_FILE);
-    const identity = readIdentity(dir);
-    if (identity === undefined && gate !== undefined) throw lost(dir, IDENTITY_FILE, GATE_FILE);
-    this.identity = identity ?? createIdentity(dir, random);
+    if (gate === undefined && roster !== undefined) throw lostFile(dir, GATE_FILE, ROSTER_FILE);
+    const keys = ServerKeys.read(dir, random);
+    if (keys === undefined && gate !== undefined) throw lostFile(dir, IDENTITY_FILE, GATE_FILE);
+    this.keys = keys ?? ServerKeys.create(dir, random);
     this.#gate = gate ?? this.#saveGate(newGate(random));
     this.#gateKeys = keysOf(this.#gate);
     this.#roster = roster ?? this.#saveRoster(Roster.empty);
     this.#savedRoster = this.#roster;
+  }
+
+  get identity(): Identity {
+    return this.keys.identity;
   }
 
   /** What the gate accepts: the current key first, which links carry, then the previous ones. */
@@ -287,12 +293,4 @@ export class ServerStore {
 
 function keysOf({ keys: [current, ...previous] }: GateState): GateKeys {
   return [current.key, ...previous.map(({ key }) => key)];
-}
-
-/** Making such a file anew would lock out every client, so it is not done in silence. */
-function lost(dir: string, missing: string, present: string): UsageError {
-  return new UsageError(
-    `${join(dir, missing)} is missing, though ${present} is there`,
-    "put back a copy of it; to begin anew with no clients, use another directory with --state",
-  );
 }

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseLink } from "../../src/proto/index.ts";
+import { formatPublicKey, parseLink } from "../../src/proto/index.ts";
 import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
 
 const running: Bun.Subprocess[] = [];
@@ -197,6 +197,25 @@ describe.each(["running", "not running"])("with a server that is %s", (state) =>
     const unknown = await rvpn(["revoke", "desk"], { env });
     expect(unknown).toMatchObject({ exitCode: 2, stdout: "" });
     expect(unknown.stderr).toMatch(/^rvpn: .*desk.*\nhint: /);
+  });
+
+  test("rotate prints the new key, which links carry then, and says who is left behind", async () => {
+    const env = await serverState();
+    const before = (await rvpn(["pubkey", "--state", env["RVPN_STATE"] ?? ""])).stdout;
+    const first = await rvpn(["rotate"], { env });
+    expect(first).toMatchObject({ exitCode: 0, stderr: "rotation 1: clients follow at their next link\n" });
+    expect(first.stdout).not.toBe(before);
+    expect((await rvpn(["pubkey", "--state", env["RVPN_STATE"] ?? ""])).stdout).toBe(first.stdout);
+    const link = (await rvpn(["invite", "late", "--url", "wss://vpn.example.org/"], { env })).stdout.trim();
+    expect(formatPublicKey(parseLink(link).serverKey)).toBe(first.stdout.trim());
+    for (let sequence = 2; sequence <= 8; sequence++) {
+      const { stdout } = await rvpn(["rotate", "--json"], { env });
+      expect(JSON.parse(stdout)).toMatchObject({ sequence });
+    }
+    expect((await rvpn(["rotate"], { env })).stderr).toBe(
+      "rotation 9: clients follow at their next link\n" +
+        "note: clients that came last before rotation 1, and links from before, are left behind\n",
+    );
   });
 
   test.each<[string, string]>([

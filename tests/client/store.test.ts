@@ -184,6 +184,96 @@ describe("markJoined", () => {
   });
 });
 
+describe("movePin", () => {
+  const newKeys = (count: number) => Array.from({ length: count }, () => generateIdentity(random).publicKey);
+
+  test("is durable, keeps everything else, and needs no more than the link that was given", () => {
+    const { store, reopen } = openStore();
+    const link = linkOf();
+    store.adopt(link);
+    expect(store.identity.publicKey).toHaveLength(32);
+    const [key] = newKeys(1);
+    if (key === undefined) throw new Error("no key");
+    store.movePin({ key, sequence: 3, former: [serverKey] });
+    const expected = { ...link, serverKey: key, sequence: 3, formerKeys: [serverKey], joined: false };
+    expect(store.server).toMatchObject(expected);
+    const again = reopen();
+    expect(again.server).toEqual(store.server);
+    // The same link at the next start, in a service's environment.
+    expect(again.adopt(link)).toMatchObject(expected);
+    again.markJoined();
+    expect(reopen().server).toMatchObject({ ...expected, joined: true, secret: NO_SECRET });
+  });
+
+  test("never goes back, nor aside", () => {
+    const { store } = openStore();
+    store.adopt(linkOf());
+    const [one, two, aside] = newKeys(3);
+    if (one === undefined || two === undefined || aside === undefined) throw new Error("no keys");
+    store.movePin({ key: two, sequence: 2, former: [serverKey, one] });
+    const moved = store.server;
+    for (const late of [
+      { key: one, sequence: 1, former: [serverKey] },
+      { key: serverKey, sequence: 3, former: [serverKey] },
+      { key: aside, sequence: 9, former: [serverKey, one] },
+      { key: aside, sequence: 2, former: [serverKey, one, two] },
+    ]) {
+      store.movePin(late);
+      expect(store.server).toEqual(moved);
+    }
+    // A link that was dialled before the first rotation, and has followed all of them.
+    store.movePin({ key: aside, sequence: 3, former: [serverKey, one, two] });
+    expect(store.server).toMatchObject({ serverKey: aside, sequence: 3, formerKeys: [serverKey, one, two] });
+  });
+
+  test("lets older links of the server in, which do not take the pin back, and not those of others", () => {
+    const { store, reopen } = openStore();
+    store.adopt(linkOf());
+    const [key] = newKeys(1);
+    if (key === undefined) throw new Error("no key");
+    store.movePin({ key, sequence: 1, former: [serverKey] });
+    for (const kind of ["invite", "address"] as const) {
+      const { serverKey: _, ...link } = linkOf({ kind, url: `wss://${kind}.example.org/` });
+      store.adopt({ ...link, serverKey });
+      const { url, gateKey } = link;
+      expect(reopen().server).toMatchObject({ url, gateKey, serverKey: key, sequence: 1 });
+    }
+    expect(usageErrorOf(() => reopen().adopt(linkOf({ serverKey: newKeys(1)[0] ?? key }))).hint).toContain(
+      "--state",
+    );
+  });
+
+  test("does not change who a seat is", () => {
+    const { store, reopen } = openStore();
+    const seat = linkOf({ kind: "seat" });
+    store.adopt(seat);
+    const { publicKey } = seatIdentity(seat.secret, serverKey);
+    const [one, two] = newKeys(2);
+    if (one === undefined || two === undefined) throw new Error("no keys");
+    store.movePin({ key: one, sequence: 1, former: [serverKey] });
+    expect(reopen().identity.publicKey).toEqual(publicKey);
+    // A seat that was made after the rotation is of the key that its link names.
+    const newer = linkOf({ kind: "seat", serverKey: one });
+    const again = reopen();
+    again.adopt(newer);
+    again.movePin({ key: two, sequence: 2, former: [one] });
+    expect(reopen().identity.publicKey).toEqual(seatIdentity(newer.secret, one).publicKey);
+  });
+
+  test("remembers no end of former keys", () => {
+    const { store, reopen } = openStore();
+    store.adopt(linkOf());
+    let pinned = serverKey;
+    for (let sequence = 1; sequence <= 70; sequence++) {
+      const { publicKey: key } = generateIdentity(random);
+      store.movePin({ key, sequence, former: [pinned] });
+      pinned = key;
+    }
+    expect(reopen().server?.formerKeys).toHaveLength(64);
+    expect(reopen().server?.serverKey).toEqual(pinned);
+  });
+});
+
 test("replaceGateKey is durable, keeps a copy, and writes nothing for the same key", () => {
   const { dir, store, reopen } = openStore();
   store.adopt(linkOf());

@@ -60,7 +60,7 @@ describe("the handshake", () => {
     const atClient = new ClientHandshake({ identity: client, serverKey: server.publicKey, random, suites });
     const offered = atClient.receive(atServer.bundle);
     expect(toHex(offered.boot)).toBe(toHex(boot));
-    expect(offered.rotations).toEqual([]);
+    expect(offered.successor).toBeUndefined();
     const { ratchet, prefix } = atClient.finish(await kem.encapsulate(offered.kemPublicKey), 0);
     const message = concatBytes(prefix, ratchet.seal(ascii("hello"), undefined, 0).lead);
     const { ciphertext } = atServer.receive(message);

@@ -21,6 +21,7 @@ import bundleFile from "../vectors/bundle.json";
 import gateFile from "../vectors/gate.json";
 import identityFile from "../vectors/identity.json";
 import linkFile from "../vectors/link.json";
+import rotationFile from "../vectors/rotation.json";
 import { hex, toHex } from "./support/bytes.ts";
 import { protocolErrorOf } from "./support/errors.ts";
 import { seededRandom } from "./support/random.ts";
@@ -126,5 +127,27 @@ describe.each(implementations)("bundle.json, %s", (_, primitives) => {
       client.finish({ ciphertext: random(1088), sharedSecret: random(32) }, 0);
     };
     expect<string>(protocolErrorOf(attempt)).toBe(error);
+  });
+});
+
+describe.each(implementations)("rotation.json, %s", (_, primitives) => {
+  const clientOf = ({ pin, sequence }: { readonly pin: string; readonly sequence: number }) =>
+    new ClientHandshake({
+      identity: parseSecretKey(identityFile.keys[0]?.secretText ?? ""),
+      serverKey: hex(pin),
+      sequence,
+      random: seededRandom("a client"),
+      suites: ["aes-256-gcm"],
+      primitives,
+    });
+
+  test.each(rotationFile.followed)("followed: $comment", ({ message, key, newSequence, former, ...pin }) => {
+    const { successor } = clientOf(pin).receive(hex(message));
+    expect(successor?.sequence).toBe(newSequence);
+    expect([successor?.key ?? hex(""), ...(successor?.former ?? [])].map(toHex)).toEqual([key, ...former]);
+  });
+
+  test.each(rotationFile.refused)("refused: $comment", ({ message, ...pin }) => {
+    expect(protocolErrorOf(() => clientOf(pin).receive(hex(message)))).toBe("wrongIdentity");
   });
 });

@@ -85,6 +85,14 @@ const COMMANDS: Readonly<Record<string, () => void | Promise<void>>> = {
     }
   },
 
+  /** Renews a server's identity without end. */
+  rotate() {
+    const store = ServerStore.open({ dir: path, now: Date.now, random: secureRandom });
+    store.keys.rotate();
+    say("rotating");
+    for (;;) store.keys.rotate();
+  },
+
   /** Answers on the control socket. */
   async serve() {
     const { path: socket } = await serveControl(path, (request) => request);

@@ -14,8 +14,8 @@ import { KEM_PUBLIC_KEY_BYTES, KEY_BYTES, type Primitives, SIGNATURE_BYTES } fro
 export const BOOT_BYTES = 16;
 /** Lists of versions and suites have 1 to 8 entries, in ascending order. */
 const MAX_LIST = 8;
-/** A server that has renewed its identity more often needs new links anyway. */
-const MAX_ROTATIONS = 8;
+/** The newest statements of rotation. A client that has missed more needs a new link. */
+export const MAX_ROTATIONS = 8;
 /** Random, so that the sizes of the first messages inside TLS are no fingerprint. */
 const MAX_PADDING_BYTES = 1023;
 
@@ -26,7 +26,7 @@ const MAX_BODY_BYTES = FIXED_BYTES + 2 * MAX_LIST + MAX_ROTATIONS * ROTATION_BYT
 
 const BUNDLE_LABEL = label("rvpn/2 bundle");
 
-/** A statement that the server's identity changed, signed by both (see docs/PROTOCOL.md, "Rotation"). */
+/** A statement that the server's identity changed, signed by both (crypto/rotation.ts). */
 export interface Rotation {
   readonly oldKey: Uint8Array;
   readonly newKey: Uint8Array;

@@ -47,7 +47,7 @@ export class LightClient {
   async join(invite: string): Promise<void> {
     const { url, serverKey, gateKey, secret } = parseLink(invite);
     const dial = {
-      server: { url, serverKey, gateKey, kind: "invite", secret, joined: false } as const,
+      server: { url, serverKey, sequence: 0, gateKey },
       identity: this.#identity,
       random,
       padding: "padme",

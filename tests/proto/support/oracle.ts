@@ -205,3 +205,16 @@ export function oracleSession(
     return chunk === undefined ? { lead } : { lead, body: sealed.slice(frames.length, text.length) };
   });
 }
+
+/** One statement of a rotation, 196 bytes; `signers` sign in place of the owners of the keys. */
+export function oracleRotation(
+  oldSeed: Uint8Array,
+  newSeed: Uint8Array,
+  seq: number,
+  signers: { readonly old?: Uint8Array; readonly new?: Uint8Array; readonly seq?: number } = {},
+): Uint8Array {
+  const keys = concatBytes(ed25519.getPublicKey(oldSeed), ed25519.getPublicKey(newSeed));
+  const text = concatBytes(L("rvpn/2 rotation"), keys, u32(signers.seq ?? seq));
+  const signatures = [signers.old ?? oldSeed, signers.new ?? newSeed].map((seed) => ed25519.sign(text, seed));
+  return concatBytes(keys, u32(seq), ...signatures);
+}

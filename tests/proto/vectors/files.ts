@@ -2,6 +2,7 @@ import { defaultPrimitives, type Primitives } from "../../../src/proto/crypto/pr
 import { makeBundleVectors } from "./make-bundles.ts";
 import { makeHandshakeVectors } from "./make-handshakes.ts";
 import { makeRatchetVectors } from "./make-ratchets.ts";
+import { makeRotationVectors } from "./make-rotations.ts";
 import { makeGateVectors, makeIdentityVectors, makeLinkVectors } from "./make-texts.ts";
 
 /** The vector files of handshake, ratchet and texts, by name in tests/vectors, and what makes each. */
@@ -10,6 +11,7 @@ const MAKERS: Record<string, (primitives: Primitives) => unknown> = {
   "link.json": makeLinkVectors,
   "gate.json": makeGateVectors,
   "bundle.json": makeBundleVectors,
+  "rotation.json": makeRotationVectors,
   "handshake.json": makeHandshakeVectors,
   "ratchet.json": makeRatchetVectors,
 };
