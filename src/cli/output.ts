@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { ExitCode, systemCode, UsageError } from "../runtime/errors.ts";
+import type { Screen } from "./qr.ts";
 import type { Environment } from "./strict-args.ts";
 
 const STDERR = 2;
@@ -55,6 +56,13 @@ export function note(text: string): void {
 /** Whether stderr may have colors: only a terminal, and only while NO_COLOR (https://no-color.org) is unset or empty. */
 export function stderrHasColors({ NO_COLOR, TERM }: Environment): boolean {
   return isatty(STDERR) && (NO_COLOR ?? "") === "" && TERM !== "dumb";
+}
+
+/** What can be drawn on stderr: its size, if it is a terminal, and whether in colors. */
+export function stderrScreen(env: Environment): Screen {
+  // Of a terminal that does not tell its size it is 0.
+  const [columns, rows] = isatty(STDERR) ? process.stderr.getWindowSize() : [];
+  return { columns: columns || undefined, rows: rows || undefined, colors: stderrHasColors(env) };
 }
 
 /** Rows in columns as wide as their widest cell; the last column is not padded. */

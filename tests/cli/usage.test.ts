@@ -47,7 +47,7 @@ describe("mistakes: exit code 2, what was wrong, and what to do", () => {
     ],
     ["--version status", 'unexpected argument "status"', "rvpn --version takes no arguments"],
     ["status --version", 'unknown option "--version"', "--help lists the options"],
-    ["invite laptop --qr", 'unknown option "--qr"', "--help lists the options"],
+    ["invite laptop --code", 'unknown option "--code"', "--help lists the options"],
     ["invite", "NAME is missing", "--help tells more"],
     ["invite a b", 'unexpected argument "b"', "this command takes NAME; --help tells more"],
     ["invite a --uses 0", '--uses: "0" is not a count', "write a whole number from 1 to 10000"],

@@ -3,7 +3,9 @@ import { callServer } from "../../server/admin.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { printLinkReply, urlFlag, urlOf } from "../link-reply.ts";
 import { countOf, jsonFlag, serverStateFlag, stateDirOf } from "../options.ts";
-import { note } from "../output.ts";
+import { note, stderrScreen, writeStderr } from "../output.ts";
+import { drawQr } from "../qr.ts";
+import { readLinkReply } from "../replies.ts";
 
 const MAX_USES = 10_000;
 
@@ -21,6 +23,10 @@ const args = {
     description: "a link that is the identity itself, for any number of CI jobs at once",
   },
   uses: { type: "string", valueHint: "N", description: "how many clients may join with the link; default 1" },
+  qr: {
+    type: "boolean",
+    description: "draw the link as a QR code too, on stderr, for a phone's camera or another machine's",
+  },
   json: jsonFlag,
   "log-level": logLevelFlag,
 } as const;
@@ -41,6 +47,7 @@ export default command({
       ...(uses === undefined ? {} : { uses: countOf(uses, nameOf("uses"), MAX_USES) }),
     });
     await printLinkReply(reply, values.json);
+    if (values.qr) showQr(readLinkReply(reply).link);
     if (!values.json) {
       note(
         seat
@@ -52,3 +59,9 @@ export default command({
     return undefined;
   },
 });
+
+function showQr(link: string): void {
+  const { drawing, note: text } = drawQr(link, stderrScreen(process.env));
+  if (drawing !== undefined) writeStderr(drawing);
+  if (text !== undefined) note(`note: ${text}`);
+}
