@@ -161,8 +161,11 @@ class RvpnClient implements RunningClient {
   }
 
   #moved(successor: Successor): void {
-    this.#options.log.info("the server has renewed its identity", { rotation: successor.sequence });
-    this.#keep(() => this.#options.store.movePin(successor));
+    const { store, log } = this.#options;
+    this.#keep(() => {
+      if (!store.movePin(successor)) return;
+      log.info("the server has renewed its identity", { rotation: successor.sequence });
+    });
   }
 
   // A full disk must not end a tunnel that works; the next start may need a new link, so it is said.

@@ -130,14 +130,15 @@ export class ClientStore {
   /**
    * Pins the identity to which the server has shown that it went on. To be called after a sealed Accept on a link that
    * was made with it. There is no way back: a successor that is not one of the present pin changes nothing, as when an
-   * older link is accepted late.
+   * older link is accepted late; then false.
    */
-  movePin({ key, sequence, former }: Successor): void {
+  movePin({ key, sequence, former }: Successor): boolean {
     const known = this.#known();
     const present = former.findIndex((each) => equalBytes(each, known.serverKey));
-    if (present < 0 || sequence <= known.sequence) return;
+    if (present < 0 || sequence <= known.sequence) return false;
     const formerKeys = [...known.formerKeys, ...former.slice(present)].slice(-MAX_FORMER_KEYS);
     this.#save({ ...known, serverKey: key, sequence, formerKeys });
+    return true;
   }
 
   /** Takes the gate key that the server sent in a sealed frame. */

@@ -8,6 +8,7 @@ import { ALLOW_LOOPBACK, type RvpnServer } from "./support/rvpn.ts";
 import { describeWith, programsFor } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
+const REFUSED = 4;
 const WRONG_SERVER = 5;
 const DOWNLOAD_BYTES = 3_000_000;
 
@@ -21,6 +22,7 @@ describeWith(programsFor("direct"), "the server renews its identity", () => {
     oldLinks,
   );
   it("rvpn run brings the new pin home", runBringsHome);
+  it("a client that is refused by the new identity keeps its pin", refusedClient);
   it("more than eight rotations behind is 5, with what to do", tooFarBehind);
   it("a rotation of a stopped server is followed as well, and there is no way back: 5", noWayBack);
 });
@@ -134,6 +136,17 @@ async function runBringsHome(world: World): Promise<void> {
   expect(await world.rvpn.run(run)).toMatchObject({ exitCode: 0, stdout: "origin\n" });
   expect(pinOf(state)).toEqual({ key, sequence: await sequenceOf(world) });
   expect(await world.rvpn.run(run)).toMatchObject({ exitCode: 0, stdout: "origin\n" });
+}
+
+/** Only Accept moves a pin: what refuses may be anybody who has the old key. */
+async function refusedClient(world: World): Promise<void> {
+  const state = await joinedState(world, "outcast");
+  const before = pinOf(state);
+  await rotate(world);
+  await world.server.revoke("outcast");
+  const ran = await tryClient(world, state);
+  expect(ran.exitCode, ran.stderr).toBe(REFUSED);
+  expect(pinOf(state)).toEqual(before);
 }
 
 async function tooFarBehind(world: World): Promise<void> {

@@ -55,6 +55,19 @@ export class Home {
     this.wire.target = this.#server.port;
   }
 
+  /** The server's identity and how it is renewed. */
+  get serverKeys(): ServerStore["keys"] {
+    if (this.#store === undefined) throw new Error("there is no server");
+    return this.#store.keys;
+  }
+
+  /** What the client that was started last keeps, and where. */
+  get last(): { readonly store: ClientStore; readonly dir: string } {
+    const started = this.#clients.at(-1);
+    if (started === undefined) throw new Error("there is no client");
+    return { store: started.store, dir: join(this.#dir, `client${this.#clients.length - 1}`) };
+  }
+
   async stopServer(): Promise<void> {
     this.wire.target = undefined;
     const server = this.#server;
