@@ -164,6 +164,12 @@ const STRANGERS: readonly Item[] = [
     "a new server identity: followed by links old and new, 5 where it must be, no way back",
     "rotation",
   ),
+  e2e(
+    "secrets",
+    "5.6",
+    "modes of files, arguments, environment, logs; a copy of the server's state lets nobody in",
+    "secrets",
+  ),
 ];
 
 /** Issue 4: fast. */

@@ -1,8 +1,10 @@
 import { parseLink, type ServerLink } from "../proto/index.ts";
+import { CREDENTIALS_VARIABLE } from "./credentials.ts";
 import { applyEngineSettings, missingEngineSettings } from "./engine-settings.ts";
 import { readInput } from "./input.ts";
 import { parseText } from "./parse-text.ts";
 import { executeAgain } from "./self.ts";
+import { wipeEnvironment } from "./wipe-environment.ts";
 
 const VARIABLE = "RVPN_LINK";
 const HINT = "paste the whole line that rvpn invite printed";
@@ -34,6 +36,8 @@ export async function readLink(
     });
   }
   applyEngineSettings(() => [command, ...(argument === undefined ? [] : [argument]), ...args()]);
+  // Executed again for the last time: nothing needs to find them there any more.
+  wipeEnvironment([VARIABLE, CREDENTIALS_VARIABLE]);
   if (argument === "-") return parse("standard input", await readInput("a link", HINT));
   const text = process.env[VARIABLE];
   // Out of the environment before anything else is started: children have no business with it.
