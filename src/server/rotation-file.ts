@@ -1,6 +1,7 @@
 import {
   decodeBase64url,
   encodeBase64url,
+  equalBytes,
   followRotations,
   formatPublicKey,
   formatSecretKey,
@@ -45,6 +46,9 @@ export function readRotations(path: string): RotationState | undefined {
     const pending = fields.has("pending")
       ? fields.parsed("pending", "a secret key", parseSecretKey)
       : undefined;
+    if (pending !== undefined && !equalBytes(pending.publicKey, last.newKey)) {
+      fields.fail("pending", "is not the key that the last statement is for");
+    }
     return { rotations, firstKey, pending };
   });
 }

@@ -12,6 +12,7 @@ import {
 import { writeFileAtomic } from "../runtime/atomic-file.ts";
 import { UsageError } from "../runtime/errors.ts";
 import { createIdentity, IDENTITY_FILE, readIdentity } from "../runtime/identity-file.ts";
+import { lostFile } from "./lost-file.ts";
 import { type RotationState, readRotations, writeRotations } from "./rotation-file.ts";
 
 const ROTATION_FILE = "rotations.json";
@@ -36,8 +37,11 @@ export class ServerKeys {
       return new ServerKeys(dir, random, state.pending, finish(dir, state));
     }
     const identity = readIdentity(dir);
-    if (identity === undefined) return undefined;
     const last = state?.rotations.at(-1);
+    if (identity === undefined) {
+      if (last !== undefined) throw lostFile(dir, IDENTITY_FILE, ROTATION_FILE);
+      return undefined;
+    }
     if (last !== undefined && !equalBytes(last.newKey, identity.publicKey)) {
       throw new UsageError(
         `${join(dir, IDENTITY_FILE)} is not the key that ${ROTATION_FILE} leads to`,

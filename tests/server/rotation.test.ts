@@ -235,6 +235,22 @@ describe("rotations.json", () => {
     expect(refusalOf(edit)).toStartWith(problem);
   });
 
+  test("with another pending key than the last statement's is refused", () => {
+    const edit = (file: string) => file.replace('"firstKey"', `"pending": "${other()}", "firstKey"`);
+    expect(refusalOf(edit)).toBe("rotations.json: pending is not the key that the last statement is for");
+  });
+
+  test("without the identity's file is no reason to make another", () => {
+    const { dir, store } = openStore();
+    store.keys.rotate();
+    store.close();
+    for (const name of ["identity.key", "gate.json", "clients.json"]) rmSync(join(dir, name));
+    expect(usageErrorOf(() => openStore(dir)).message).toBe(
+      `${join(dir, "identity.key")} is missing, though rotations.json is there`,
+    );
+    expect(existsSync(join(dir, "identity.key"))).toBe(false);
+  });
+
   test("and an identity that it does not lead to are refused together", () => {
     expect(refusalOf(() => `${other()}\n`, "identity.key")).toBe(
       "identity.key is not the key that rotations.json leads to",
