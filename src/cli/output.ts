@@ -48,6 +48,16 @@ export function writeStderr(text: string): void {
   }
 }
 
+/** Writes what is of no use in part to stderr, and waits as long as a slow terminal takes. */
+export async function drawOnStderr(text: string): Promise<void> {
+  try {
+    await Bun.write(Bun.stderr, text);
+  } catch (error) {
+    // Nobody looks any more.
+    if (systemCode(error) !== "EPIPE" && systemCode(error) !== "EIO") throw error;
+  }
+}
+
 /** A note for the person at the terminal, beside a result. */
 export function note(text: string): void {
   writeStderr(`${text}\n`);

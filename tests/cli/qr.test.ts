@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import decodeQr from "qr/decode.js";
 import { drawQr, type Screen } from "../../src/cli/qr.ts";
 import { seededRandom } from "../proto/support/random.ts";
 import { inviteLink } from "./support/links.ts";
 import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
+
+setDefaultTimeout(60_000);
 
 const freshDir = useScratch();
 const PIXELS = 4;
@@ -189,6 +191,8 @@ async function onTerminal(args: readonly string[], columns: number, rows: number
     terminal,
   });
   expect(await child.exited).toBe(0);
+  // What it wrote last may still be on its way.
+  while (!shown.includes('"$LINK"')) await Bun.sleep(5);
   terminal.close();
   return { link: (await Bun.file(out).text()).trim(), shown: shown.replaceAll("\r", "") };
 }

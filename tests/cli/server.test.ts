@@ -216,7 +216,7 @@ describe.each(["running", "not running"])("with a server that is %s", (state) =>
       "rotation 9: clients follow at their next link\n" +
         "note: clients that came last before rotation 1, and links from before, are left behind\n",
     );
-  });
+  }, 60_000);
 
   test.each<[string, string]>([
     ["add desk rvpn-pk-nonsense", "PUBKEY: "],

@@ -3,7 +3,7 @@ import { callServer } from "../../server/admin.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { printLinkReply, urlFlag, urlOf } from "../link-reply.ts";
 import { countOf, jsonFlag, serverStateFlag, stateDirOf } from "../options.ts";
-import { note, stderrScreen, writeStderr } from "../output.ts";
+import { drawOnStderr, note, stderrScreen } from "../output.ts";
 import { drawQr } from "../qr.ts";
 import { readLinkReply } from "../replies.ts";
 
@@ -47,7 +47,7 @@ export default command({
       ...(uses === undefined ? {} : { uses: countOf(uses, nameOf("uses"), MAX_USES) }),
     });
     await printLinkReply(reply, values.json);
-    if (values.qr) showQr(readLinkReply(reply).link);
+    if (values.qr) await showQr(readLinkReply(reply).link);
     if (!values.json) {
       note(
         seat
@@ -60,8 +60,8 @@ export default command({
   },
 });
 
-function showQr(link: string): void {
+async function showQr(link: string): Promise<void> {
   const { drawing, note: text } = drawQr(link, stderrScreen(process.env));
-  if (drawing !== undefined) writeStderr(drawing);
+  if (drawing !== undefined) await drawOnStderr(drawing);
   if (text !== undefined) note(`note: ${text}`);
 }
