@@ -74,8 +74,6 @@ export class TunnelRegistry {
   readonly #detached: DetachedLedger;
   readonly #sweeper: ReturnType<typeof setInterval>;
   #draining = false;
-  /** Runs out once no tunnel has been here for a while. */
-  #quiet: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: RegistryOptions) {
     const limits = options.limits ?? SERVER_LIMITS;
@@ -151,7 +149,6 @@ export class TunnelRegistry {
     const entry: Entry = { key, owner, account, host, detached: undefined };
     account.tunnels.add(key);
     this.#names.enter(key, entry);
-    clearTimeout(this.#quiet);
     log.info("tunnel created", { client: name });
     return entry;
   }
@@ -194,14 +191,6 @@ export class TunnelRegistry {
       this.#options.pool?.forget(entry.owner);
     }
     this.#options.log.info("tunnel ended", { client: entry.host.name, reason });
-    if (this.#names.size === 0) this.#expectQuiet();
-  }
-
-  // A process that does nothing collects nothing either: what a thousand clients left would stay for hours.
-  #expectQuiet(): void {
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => Bun.gc(true), this.#limits.quietMs);
-    this.#quiet.unref();
   }
 
   /** Cuts off every client that is no longer `welcome`, at once. */
@@ -246,7 +235,6 @@ export class TunnelRegistry {
     clearInterval(this.#sweeper);
     this.#options.pool?.close();
     for (const [key] of [...this.#names.entries()]) this.#drop(key, "the server stops");
-    clearTimeout(this.#quiet);
   }
 
   #sweep(): void {

@@ -45,8 +45,6 @@ export const SERVER_LIMITS = {
   addressesCounted: 65_536,
   /** Entries of X-Forwarded-For that are read, from the right: nobody has more proxies of his own. */
   forwardedHops: 16,
-  /** How long there has been no tunnel when the process tidies its memory: its sockets are gone by then too. */
-  quietMs: 2_000,
   /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
   emptyTunnelMs: 10_000,
   /**

@@ -2,6 +2,7 @@ import { startClient } from "../../client/client.ts";
 import { formatLink, type ServerLink } from "../../proto/index.ts";
 import { isLoopback, type ListenAddress, parseListenAddress } from "../../runtime/address.ts";
 import { UsageError } from "../../runtime/errors.ts";
+import { collectWhenIdle } from "../../runtime/idle-collector.ts";
 import { openServer, readTunnelOptions, type TunnelOptions, tunnelFlags } from "../client-options.ts";
 import { command } from "../command.ts";
 import { startDetached } from "../detach.ts";
@@ -86,6 +87,7 @@ async function serve(
   const signal = nextStopSignal();
   const { store, server } = openServer(options, link);
   const client = await startClient({ ...options, store, server, hostname: listen.host, port: listen.port });
+  collectWhenIdle();
   const address = formatHostPort(client);
   options.log.info(`proxy on ${address}`);
   void signal.then(() => client.stop());

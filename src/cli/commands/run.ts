@@ -1,6 +1,7 @@
 import type { ClientStatus, RunningClient } from "../../client/client.ts";
 import type { ServerLink } from "../../proto/index.ts";
 import { UsageError } from "../../runtime/errors.ts";
+import { collectWhenIdle } from "../../runtime/idle-collector.ts";
 import { StateDirBusy } from "../../runtime/lock.ts";
 import { runChild } from "../child.ts";
 import { readTunnelOptions, type TunnelOptions, tunnelFlags } from "../client-options.ts";
@@ -64,7 +65,9 @@ async function findProxy(options: TunnelOptions, link: ServerLink | undefined): 
     const running = await askStatus(options.stateDir);
     if (running !== undefined) return await proxyOf(running, options, link);
     try {
-      return await ownProxy(await startRunClient(options, link), options);
+      const own = await startRunClient(options, link);
+      collectWhenIdle();
+      return await ownProxy(own, options);
     } catch (error) {
       if (!(error instanceof StateDirBusy) || performance.now() > giveUpAt) throw error;
       await Bun.sleep(RETRY_MS);

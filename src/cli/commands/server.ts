@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseListenAddress } from "../../runtime/address.ts";
 import { UsageError } from "../../runtime/errors.ts";
+import { collectWhenIdle } from "../../runtime/idle-collector.ts";
 import type { Log } from "../../runtime/log.ts";
 import { secureRandom } from "../../runtime/random.ts";
 import { TrustedProxies } from "../../server/client-address.ts";
@@ -112,6 +113,7 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
       pool: values.pool === "on",
       log,
     });
+    collectWhenIdle();
     tellHowToInvite(store, log);
     log.info(`${await signal}: draining for up to ${values.drain}; a second signal ends the server at once`);
     await server.stop();
