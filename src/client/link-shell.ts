@@ -18,6 +18,12 @@ export interface DialFailure {
   readonly wrongServer: boolean;
 }
 
+/**
+ * Why a slot has no new link yet. `refused`: the server was reached and wants none for now. `otherServer`: what answered
+ * has another identity than the pinned one.
+ */
+export type DialProblem = "notReached" | "refused" | "otherServer";
+
 /** How a dial ends: exactly one of the two is called, unless it was given up before. */
 export interface DialOutcome<D extends FreshLink> {
   dialled(fresh: D): void;
@@ -42,7 +48,7 @@ export interface LinkShell<D extends FreshLink> {
   breakStarted(): void;
   onUp(slot: number): void;
   /** A dial has failed, or the server did not take the link; another comes. */
-  onDialFailed(slot: number, reason: string): void;
+  onDialFailed(slot: number, problem: DialProblem, reason: string): void;
   /** The link of a slot that was up is gone. */
   onDown(slot: number, reason: string): void;
   /** What answers is not the server that this client knows, and has not been for too long to be an accident. */

@@ -1,6 +1,6 @@
 import { type Link, REFUSALS, type Refusal } from "../proto/index.ts";
 import { Backoff, LONGEST_WAITED_FOR_MS } from "./backoff.ts";
-import type { DialFailure, FreshLink, LinkShell, Timer } from "./link-shell.ts";
+import type { DialFailure, DialProblem, FreshLink, LinkShell, Timer } from "./link-shell.ts";
 
 /** From Hello to Accept, at most. */
 const ACCEPT_DEADLINE_MS = 10_000;
@@ -28,11 +28,19 @@ type Next =
   | { readonly kind: "none" }
   | { readonly kind: "waiting"; readonly timer: Timer; readonly dueAt: number }
   | Dialling
-  | { readonly kind: "offered"; readonly link: Link; readonly deadline: Timer };
+  | Offered;
 
 interface Dialling {
   readonly kind: "dialling";
   abort: () => void;
+}
+
+interface Offered {
+  readonly kind: "offered";
+  readonly link: Link;
+  readonly deadline: Timer;
+  /** What to call it if the link is lost before it is accepted. */
+  problem: DialProblem;
 }
 
 const NONE: Next = { kind: "none" };
@@ -112,7 +120,13 @@ export class SlotKeeper<D extends FreshLink> {
 
   /** Gives up a link that waits for Accept, if there is one. */
   abandon(reason: string): void {
-    if (this.#next.kind === "offered") this.#shell.lose(this.#next.link, reason);
+    this.#abandon("notReached", reason);
+  }
+
+  #abandon(problem: DialProblem, reason: string): void {
+    if (this.#next.kind !== "offered") return;
+    this.#next.problem = problem;
+    this.#shell.lose(this.#next.link, reason);
   }
 
   /** The server took the offered link. False if that was given up meanwhile. */
@@ -135,14 +149,15 @@ export class SlotKeeper<D extends FreshLink> {
   refusedFor(refusal: Refusal): void {
     // A link that was overtaken by a newer one of ours says nothing about the server.
     this.refused = refusal !== "staleLink";
-    this.abandon(REFUSALS[refusal].sentence);
+    this.#abandon("refused", REFUSALS[refusal].sentence);
   }
 
   /** A link is gone. One that was replaced is nobody's business any more. */
   lost(link: Link, reason: string): void {
     if (this.#next.kind === "offered" && this.#next.link === link) {
+      const { problem } = this.#next;
       this.#clear();
-      this.#failed(reason);
+      this.#failed(problem, reason);
     } else if (this.#current === link) {
       this.#current = undefined;
       this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
@@ -178,7 +193,7 @@ export class SlotKeeper<D extends FreshLink> {
       failed: (failure) => {
         if (this.#next !== dialling) return;
         this.#next = NONE;
-        this.#failed(failure.reason);
+        this.#failed(failure.wrongServer ? "otherServer" : "notReached", failure.reason);
         this.#owner.dialFailed(failure);
         this.#goOn();
       },
@@ -189,18 +204,18 @@ export class SlotKeeper<D extends FreshLink> {
     this.#next = NONE;
     if (!this.#owner.admits(fresh, gen)) {
       this.#shell.discard(fresh);
-      this.#failed("the server has restarted meanwhile");
+      this.#failed("notReached", "the server has restarted meanwhile");
       return this.#goOn();
     }
     const { link } = fresh;
     const deadline = this.#shell.after(ACCEPT_DEADLINE_MS, () => this.#shell.lose(link, "no Accept in time"));
-    this.#next = { kind: "offered", link, deadline };
+    this.#next = { kind: "offered", link, deadline, problem: "notReached" };
     this.#shell.offer(fresh, this.#owner.secret);
   }
 
-  #failed(reason: string): void {
+  #failed(problem: DialProblem, reason: string): void {
     this.lastReason = reason;
-    if (this.#running) this.#shell.onDialFailed(this.slot, reason);
+    if (this.#running) this.#shell.onDialFailed(this.slot, problem, reason);
   }
 
   #clear(): void {

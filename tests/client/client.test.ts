@@ -2,6 +2,8 @@ import { heapStats } from "bun:jsc";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, createServer, type Socket } from "node:net";
 import type { RunningClient } from "../../src/client/client.ts";
+import { generateIdentity } from "../../src/proto/index.ts";
+import { secureRandom } from "../../src/runtime/random.ts";
 import { type Home, until, useHomes } from "./support/home.ts";
 
 setDefaultTimeout(60_000);
@@ -290,5 +292,20 @@ describe("a wire that swallows everything", () => {
     expect(performance.now() - begun).toBeLessThan(8_000);
     first.leave();
     echo.close();
+  });
+});
+
+describe("a server with another identity than the expected one", () => {
+  test("is named as such in the log, and not as one out of reach", async () => {
+    const home = await newHome();
+    const lines: string[] = [];
+    const note = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
+    const log = { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} };
+    const serverKey = generateIdentity(secureRandom).publicKey;
+    const client = await home.startClient({ serverKey, log }, false);
+    expect(await client.finished).toEqual({ kind: "wrongServer" });
+    expect(lines.filter((line) => !line.startsWith("info proxy"))).toEqual([
+      "warn another server answered: its identity is not the one of the link",
+    ]);
   });
 });

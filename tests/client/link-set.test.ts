@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LinkSet } from "../../src/client/link-set.ts";
-import type { DialOutcome, FreshLink } from "../../src/client/link-shell.ts";
+import type { DialOutcome, DialProblem, FreshLink } from "../../src/client/link-shell.ts";
 import { Link } from "../../src/proto/link.ts";
 import { seededRandom } from "../proto/support/random.ts";
 import { ratchetPair } from "../proto/support/ratchets.ts";
@@ -24,6 +24,7 @@ class Bench {
   readonly dials: Dial[] = [];
   readonly offers: { readonly link: Link; readonly secret: string }[] = [];
   readonly lost: { readonly link: Link; readonly reason: string }[] = [];
+  readonly problems: { readonly problem: DialProblem; readonly reason: string }[] = [];
   breaks = 0;
   discarded = 0;
   wrongServer = false;
@@ -56,7 +57,9 @@ class Bench {
           this.breaks += 1;
         },
         onUp: () => {},
-        onDialFailed: () => {},
+        onDialFailed: (_slot, problem, reason) => {
+          this.problems.push({ problem, reason });
+        },
         onDown: () => {},
         onWrongServer: () => {
           this.wrongServer = true;
@@ -167,6 +170,18 @@ describe("several links", () => {
     expect(bench.set.slots[1]?.lastReason).toBe("the server has reached a limit for this client");
     bench.bringUp(1);
     expect(bench.set.slots[1]?.refused).toBe(false);
+  });
+
+  test("one that the server does not want is told as refused, not as a server out of reach", () => {
+    const bench = new Bench();
+    bench.answer(bench.dial());
+    bench.set.refused(0, "draining");
+    expect(bench.problems).toEqual([{ problem: "refused", reason: "the server is shutting down" }]);
+    bench.untilDial();
+    bench.fail();
+    bench.untilDial();
+    bench.lose(bench.answer(bench.dial()), "cut");
+    expect(bench.problems.slice(1).map(({ problem }) => problem)).toEqual(["notReached", "notReached"]);
   });
 });
 
@@ -313,6 +328,7 @@ describe("another identity than the server's", () => {
     const bench = new Bench();
     bench.fail(0, true);
     expect(bench.wrongServer).toBe(true);
+    expect(bench.problems.map(({ problem }) => problem)).toEqual(["otherServer"]);
   });
 
   test("ends one that has, after five minutes of nothing else", () => {

@@ -83,7 +83,7 @@ export class SimKeeper {
           this.driver.tunnel.breakStarted();
         },
         onUp: (slot) => note(() => `slot ${slot} is up`),
-        onDialFailed: (slot, reason) => note(() => `slot ${slot} not dialled: ${reason}`),
+        onDialFailed: (slot, problem, reason) => note(() => `slot ${slot}: ${problem}, ${reason}`),
         onDown: (slot, reason) => note(() => `slot ${slot} is down: ${reason}`),
         onWrongServer: () => fail("the client takes its server for another one"),
       },

@@ -75,14 +75,17 @@ export class Home {
     await server?.stop();
   }
 
-  /** A client of the server; with `awaitLink` false it need not be reachable. */
-  async startClient(options: Partial<ClientOptions> = {}, awaitLink = true): Promise<RunningClient> {
+  /** A client of the server; with `awaitLink` false it need not be reachable. `serverKey`: whom it expects there. */
+  async startClient(
+    { serverKey, ...options }: Partial<ClientOptions> & { readonly serverKey?: Uint8Array } = {},
+    awaitLink = true,
+  ): Promise<RunningClient> {
     const name = `client${this.#clients.length}`;
     const url = `ws://127.0.0.1:${this.#port}/`;
     if (this.#store === undefined) throw new Error("there is no server to invite a client");
     const { kind, secret } = this.#store.invite({ name });
     const gateKey = this.#store.gateKeys()[0];
-    const link = { url, kind, secret, gateKey, serverKey: this.#store.identity.publicKey };
+    const link = { url, kind, secret, gateKey, serverKey: serverKey ?? this.#store.identity.publicKey };
     const stateDir = join(this.#dir, name);
     const store = ClientStore.open({ dir: stateDir, random: secureRandom });
     const server = store.adopt(link);
