@@ -24,10 +24,10 @@ export const SERVER_LIMITS = {
   streams: 65_536,
   /**
    * Tunnels remembered as given up, so that a late dial brings none back and its client repeats no request. Where more
-   * are given up, the oldest mark makes room, and for as long as it should have lasted a client that has sent something
-   * in a tunnel unknown here hears `dropped`: it loses what it had begun, but nothing runs twice. So the number is no
-   * matter of safety for clients that list what they sent. A Hello of a dial that was given up lists nothing; it can
-   * come until the handshake's deadline, in which at most 10,000 tunnels are made and given up (2,000 handshakes/s).
+   * are given up, the oldest mark makes room, and for as long as it should have lasted a client whose tunnel is unknown
+   * here hears `dropped`: it loses what it had begun, but nothing runs twice. So the number is no matter of safety for
+   * streams that were sent before. A Hello of a dial that was given up brings new ones; it can come until the
+   * handshake's deadline, in which at most 10,000 tunnels are made and given up (2,000 handshakes/s).
    */
   droppedRemembered: 32_768,
   /**

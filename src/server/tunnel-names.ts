@@ -4,8 +4,6 @@ import type { AcceptResult } from "../proto/index.ts";
 export interface LinkClaim {
   readonly slot: number;
   readonly gen: number;
-  /** How many streams the client lists, that is: has sent something of on an earlier link. */
-  readonly entries: number;
 }
 
 /**
@@ -74,7 +72,7 @@ export class TunnelNames<T> {
   }
 
   /** Where a link with this Hello belongs. Changes nothing: `enter` and `linked` do, once the link is taken. */
-  standing(key: string, { slot, gen, entries }: LinkClaim, now: number): Standing<T> {
+  standing(key: string, { slot, gen }: LinkClaim, now: number): Standing<T> {
     this.#forgetOld(now);
     const live = this.#live.get(key);
     const mark = this.#marks.get(key);
@@ -83,8 +81,9 @@ export class TunnelNames<T> {
     if (latest !== undefined && gen <= latest) return { kind: "stale" };
     if (latest === undefined && (gens?.size ?? 0) >= this.#limits.slots) return { kind: "tooMany" };
     if (live !== undefined) return { kind: "known", tunnel: live.tunnel };
-    // With marks gone before their time we cannot know: whoever has sent something of a stream hears the worse.
-    const lost = mark !== undefined || (entries > 0 && now < this.#crowdedUntil);
+    // With marks gone before their time we cannot know, so all hear the worse. Also who lists nothing on this slot: it
+    // may have sent something on another one, whose Hello then finds this tunnel and would hear `resumed`.
+    const lost = mark !== undefined || now < this.#crowdedUntil;
     return { kind: "new", result: lost ? "dropped" : "created" };
   }
 
@@ -95,7 +94,7 @@ export class TunnelNames<T> {
   }
 
   /** A link with this slot and gen was taken into the tunnel: older ones of the slot are stale from now on. */
-  linked(key: string, { slot, gen }: Pick<LinkClaim, "slot" | "gen">): void {
+  linked(key: string, { slot, gen }: LinkClaim): void {
     this.#live.get(key)?.gens.set(slot, gen);
   }
 
