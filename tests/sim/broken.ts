@@ -1,4 +1,4 @@
-import { type Frame, LIMITS, type Link } from "../../src/proto/index.ts";
+import { type Frame, LIMITS, type Link, Tunnel } from "../../src/proto/index.ts";
 import { Liveness } from "../../src/proto/liveness.ts";
 import { StreamTable } from "../../src/proto/stream-table.ts";
 import { tapLinks } from "./link-tap.ts";
@@ -40,6 +40,7 @@ export const BROKEN: readonly Broken[] = [
     apply: () => tapLinks({ open: (frames) => frames.filter(({ type }) => type !== "resetAck") }),
   },
   { name: "silence never ends a link", apply: believeSilence },
+  { name: "of messages that come together only the last is told of", apply: tellLastOnly },
 ];
 
 type Entry = Extract<Frame, { type: "resume" }>["entries"][number];
@@ -80,6 +81,15 @@ function ignorePool(): () => void {
   StreamTable.prototype.checkOurPool = () => {};
   StreamTable.prototype.check = () => {};
   return () => Object.assign(StreamTable.prototype, { allowance, checkOurPool, check });
+}
+
+function tellLastOnly(): () => void {
+  const { receive } = Tunnel.prototype;
+  Tunnel.prototype.receive = function (link, message, now) {
+    while (this.pollEvent() !== undefined);
+    receive.call(this, link, message, now);
+  };
+  return () => Object.assign(Tunnel.prototype, { receive });
 }
 
 function believeSilence(): () => void {

@@ -55,6 +55,7 @@ export function makePlan(dice: Dice): Plan {
     delayMs,
     jitterMs: dice.chance(0.5) ? 0 : delayMs * dice.unit(),
     bytesPerMs: dice.spread(60, 200_000),
+    gatherMs: dice.chance(0.6) ? 0 : dice.spread(1, 50),
   };
   // Now and then more streams than fit into one Resume frame, and then small ones.
   const many = dice.chance(0.006);

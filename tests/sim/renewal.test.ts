@@ -6,7 +6,7 @@ const HOUR = 3_600_000;
 
 /** A calm world: streams that stay open for all of it, others now and then, and nothing that breaks. */
 const CALM: Partial<Plan> = {
-  path: { delayMs: 20, jitterMs: 5, bytesPerMs: 10_000 },
+  path: { delayMs: 20, jitterMs: 5, bytesPerMs: 10_000, gatherMs: 0 },
   faults: [],
   dialFailureShare: 0,
   linkAgeMs: 12 * HOUR,

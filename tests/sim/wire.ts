@@ -7,9 +7,11 @@ export interface Path {
   readonly delayMs: number;
   readonly jitterMs: number;
   readonly bytesPerMs: number;
+  /** For how long a receiver gathers messages that it then takes in one go; 0: each by itself, a lead without its body. */
+  readonly gatherMs: number;
 }
 
-/** Damage to one message: bits flipped, sent twice, cut short, swallowed or swapped with the next one. */
+/** Damage to one message: bits flipped, sent twice, cut short or swallowed. */
 export type Damage = "flip" | "repeat" | "truncate" | "swallow";
 
 type Parcel = { readonly kind: "message"; readonly bytes: Uint8Array } | { readonly kind: "close" };
@@ -19,15 +21,16 @@ class Lane {
   readonly #clock: Clock;
   readonly #dice: Dice;
   readonly #path: Path;
-  readonly #arrive: (parcel: Parcel) => void;
+  readonly #arrive: (parcels: readonly Parcel[]) => void;
   #freeAt = 0;
   #lastArrival = 0;
   #stalled = false;
   #severed = false;
   #held: Parcel[] = [];
+  #gathered: Parcel[] = [];
   #damage: Damage | undefined;
 
-  constructor(clock: Clock, dice: Dice, path: Path, arrive: (parcel: Parcel) => void) {
+  constructor(clock: Clock, dice: Dice, path: Path, arrive: (parcels: readonly Parcel[]) => void) {
     this.#clock = clock;
     this.#dice = dice;
     this.#path = path;
@@ -70,7 +73,19 @@ class Lane {
   #arrived(parcel: Parcel): void {
     if (this.#severed) return;
     if (this.#stalled) this.#held.push(parcel);
-    else this.#arrive(parcel);
+    else if (this.#path.gatherMs === 0) this.#arrive([parcel]);
+    else this.#gather(parcel);
+  }
+
+  #gather(parcel: Parcel): void {
+    this.#gathered.push(parcel);
+    if (this.#gathered.length > 1) return;
+    this.#clock.after(this.#path.gatherMs, () => {
+      const gathered = this.#gathered;
+      this.#gathered = [];
+      if (this.#stalled) this.#held.unshift(...gathered);
+      else if (gathered.length > 0) this.#arrive(gathered);
+    });
   }
 
   damageNext(damage: Damage): void {
@@ -91,6 +106,7 @@ class Lane {
   sever(): void {
     this.#severed = true;
     this.#held = [];
+    this.#gathered = [];
   }
 }
 
@@ -126,11 +142,14 @@ export class WireEnd {
     this.#send({ kind: "close" });
   }
 
-  arrive(parcel: Parcel): void {
+  /** Parcels that came together: the machine looks up only after the last of them. */
+  arrive(parcels: readonly Parcel[]): void {
     this.#node.run(() => {
-      if (!this.#open) return;
-      if (parcel.kind === "message") this.onMessage(parcel.bytes);
-      else this.lost("the peer closed");
+      for (const parcel of parcels) {
+        if (!this.#open) return;
+        if (parcel.kind === "message") this.onMessage(parcel.bytes);
+        else this.lost("the peer closed");
+      }
     });
   }
 
@@ -159,8 +178,8 @@ export class Wire {
   constructor(clock: Clock, dice: Dice, path: Path, clientNode: Node, serverNode: Node) {
     this.#clientNode = clientNode;
     this.#serverNode = serverNode;
-    this.#up = new Lane(clock, dice, path, (parcel) => this.server.arrive(parcel));
-    this.#down = new Lane(clock, dice, path, (parcel) => this.client.arrive(parcel));
+    this.#up = new Lane(clock, dice, path, (parcels) => this.server.arrive(parcels));
+    this.#down = new Lane(clock, dice, path, (parcels) => this.client.arrive(parcels));
     this.client = new WireEnd(this, clientNode, (parcel) => this.#up.send(parcel));
     this.server = new WireEnd(this, serverNode, (parcel) => this.#down.send(parcel));
   }
