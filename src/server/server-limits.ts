@@ -45,8 +45,12 @@ export const SERVER_LIMITS = {
   addressesCounted: 65_536,
   /** Entries of X-Forwarded-For that are read, from the right: nobody has more proxies of his own. */
   forwardedHops: 16,
-  /** How long a tunnel without links and streams is kept: a first retry comes at once, a second within a second. */
-  emptyTunnelMs: 10_000,
+  /**
+   * How long a tunnel without links and streams is kept. Not only until the next retry: a request may have gone out on
+   * the link that broke and never have come here. It waits for 15 s unless the user says otherwise, and is lost if the
+   * tunnel is, for then its client cannot know that it has not run.
+   */
+  emptyTunnelMs: 60_000,
   /**
    * How long the streams of a tunnel without links hold up a drain: half a dozen attempts of a client that is there.
    * One that has been away for longer is not likely to be back before the drain ends.

@@ -1,6 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { tunnelFlags } from "../../src/cli/client-options.ts";
+import { parseDuration } from "../../src/runtime/units.ts";
 import type { Dialer } from "../../src/server/dialer.ts";
 import type { TunnelRegistry } from "../../src/server/registry.ts";
+import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
 import { dialerOf } from "./dialer-setup.ts";
 import { IDLE, Target, TestClient, until, useRegistries } from "./registry-support.ts";
 
@@ -199,6 +202,11 @@ describe("the budget of detached tunnels", () => {
     expect(await small.client.dial(2)).toBe("resumed");
     registry.close();
   });
+});
+
+test("a tunnel without streams outlasts a request that was under way to it and waits for the next link", () => {
+  const patienceMs = parseDuration(tunnelFlags.wait.default, "--wait");
+  expect(SERVER_LIMITS.emptyTunnelMs).toBeGreaterThan(2 * patienceMs);
 });
 
 describe("admission limits", () => {
