@@ -1,3 +1,4 @@
+import type { Timer } from "./clock.ts";
 import type { Dice } from "./dice.ts";
 import type { Fault } from "./plan.ts";
 import type { Wire } from "./wire.ts";
@@ -10,6 +11,8 @@ export class Faults {
   readonly #world: World;
   readonly #dice: Dice;
   #stopped = false;
+  /** The next fault. */
+  #next: Timer | undefined;
   #outage = false;
   /** Slots that cannot be dialled, whatever the others can, and the newest wire of each slot. */
   readonly #slotsOut = new Set<number>();
@@ -36,8 +39,7 @@ export class Faults {
   #schedule(): void {
     if (this.#world.plan.faults.length === 0) return;
     const delay = -Math.log(1 - this.#dice.unit()) * this.#world.plan.faultEveryMs;
-    this.#world.clock.after(delay, () => {
-      if (this.#stopped) return;
+    this.#next = this.#world.clock.after(delay, () => {
       this.#strike();
       this.#schedule();
     });
@@ -47,6 +49,8 @@ export class Faults {
   stop(): void {
     const { network, clientNode, serverNode } = this.#world;
     this.#stopped = true;
+    // It may be minutes away, and would count as a timer that is left.
+    this.#next?.cancel();
     this.#outage = false;
     this.#slotsOut.clear();
     if (this.#serverDown) this.#startServer();

@@ -29,6 +29,8 @@ export interface Plan {
   /** When the client replaces a link, ± 20 %. */
   readonly linkAgeMs: number;
   readonly resumeWindowMs: number;
+  /** What a tunnel may hold at the server while the client is away: above it the tunnel goes at once. */
+  readonly detachedBytes: number;
   /** What each end takes beyond the streams' exemptions. */
   readonly poolBytes: number;
   /** What each end keeps of its applications' bytes. */
@@ -65,6 +67,7 @@ export function makePlan(dice: Dice): Plan {
     // Never so young that renewals alone would keep a quiet tunnel busy.
     linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(10_000, 120_000),
     resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
+    detachedBytes: dice.chance(0.8) ? 1024 * KiB * KiB : dice.spread(8 * KiB, 4096 * KiB),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),
     requests: many ? dice.spread(500, 800) : dice.spread(1, 30),

@@ -11,6 +11,7 @@ const CALM: Partial<Plan> = {
   dialFailureShare: 0,
   linkAgeMs: 12 * HOUR,
   resumeWindowMs: 300_000,
+  detachedBytes: 1024 ** 3,
   requests: 20,
   mix: {
     smallBytes: 64 * 1024,

@@ -1,11 +1,13 @@
 import {
   type Identity,
+  LIMITS,
   type Link,
   ProtocolError,
   Tunnel,
   type TunnelEvent,
   tunnelKey,
 } from "../../src/proto/index.ts";
+import { DetachedLedger } from "../../src/server/detached-ledger.ts";
 import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
 import { TunnelNames } from "../../src/server/tunnel-names.ts";
 import type { Timer } from "./clock.ts";
@@ -23,6 +25,7 @@ const NAMES = {
   rememberMs: SERVER_LIMITS.droppedRememberedMs,
   slots: SERVER_LIMITS.linksPerTunnel,
 } as const;
+const OWNER = "the client";
 const NO_UNITS = { body: false, units: [], appLimited: true } as const;
 
 export interface SimServerOptions {
@@ -33,6 +36,8 @@ export interface SimServerOptions {
   readonly resumeWindowMs: number;
   readonly poolBytes: number;
   readonly sendPoolBytes: number;
+  /** What a tunnel may hold while its client is away. */
+  readonly detachedBytes: number;
   /** A stream was opened; the application answers on the driver. */
   readonly onConnect: (driver: SimDriver, event: Extract<TunnelEvent, { kind: "connect" }>) => void;
   readonly onBlame: (error: ProtocolError) => void;
@@ -59,11 +64,14 @@ export class SimServer {
   readonly #boot: Uint8Array;
   readonly #tunnels: TunnelNames<Host>;
   readonly #deadlines = new Set<Timer>();
+  readonly #detached: DetachedLedger;
   #over = false;
 
   constructor(options: SimServerOptions) {
     this.#options = options;
     this.#boot = options.dice.random(16);
+    const { detachedBytes } = options;
+    this.#detached = new DetachedLedger({ perClient: detachedBytes, inAll: detachedBytes });
     this.#tunnels = new TunnelNames(options.forgetsDropped ? { ...NAMES, rememberMs: 0 } : NAMES);
   }
 
@@ -109,6 +117,7 @@ export class SimServer {
     const result = standing.kind === "new" ? standing.result : "resumed";
     const host = standing.kind === "known" ? standing.tunnel : this.#create(key);
     host.expiry?.cancel();
+    this.#detached.leave(key);
     this.#tunnels.linked(key, link);
     host.links.add(link);
     for (const older of [...host.links]) {
@@ -156,13 +165,20 @@ export class SimServer {
     host.links.delete(link);
     if (host.links.size > 0) return;
     host.expiry?.cancel();
-    host.expiry = this.#options.node.after(this.#options.resumeWindowMs, () => this.#drop(key));
+    const { heldBytes, ourPoolUsed, streams } = host.driver.tunnel.stats();
+    const { resumeWindowMs, node } = this.#options;
+    const windowMs = streams > 0 ? resumeWindowMs : Math.min(SERVER_LIMITS.emptyTunnelMs, resumeWindowMs);
+    host.expiry = node.after(windowMs, () => this.#drop(key));
+    const kept = heldBytes + ourPoolUsed + streams * LIMITS.exemptBytes;
+    for (const over of this.#detached.enter(key, OWNER, kept)) this.#drop(over);
   }
 
   #drop(key: string): void {
     const host = this.#tunnels.get(key);
     if (host === undefined) return;
     this.#options.trace.add(this.#options.node.clock.now, () => "server: tunnel dropped");
+    host.expiry?.cancel();
+    this.#detached.leave(key);
     this.#tunnels.drop(key, this.#options.node.now);
     this.#options.onDropped(host.driver);
     host.driver.stop();

@@ -96,13 +96,14 @@ export class World {
   }
 
   #startServer(): SimServer {
-    const { resumeWindowMs, poolBytes, sendPoolBytes } = this.plan;
+    const { resumeWindowMs, detachedBytes, poolBytes, sendPoolBytes } = this.plan;
     return new SimServer({
       node: this.serverNode,
       dice: this.#dice.fork(),
       trace: this.trace,
       identity: this.#identities.server,
       resumeWindowMs,
+      detachedBytes,
       poolBytes,
       sendPoolBytes,
       fenceByArrival: this.#options.fenceByArrival ?? false,
