@@ -150,7 +150,7 @@ export class Connection {
     this.#options.onAdmitted();
     if (admission.joined) log.info("client joined", { client: admission.name });
     const taken = registry.take({ name: admission.name, clientKey, link, carrier, hello, rest });
-    if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal);
+    if (taken.kind === "refused") return this.#refuse(link, carrier, taken.refusal, admission.name);
     clearTimeout(this.#deadline);
     this.#options.onSettled();
     this.#stage = { kind: "linked", link, driver: taken.driver };
@@ -158,8 +158,9 @@ export class Connection {
   }
 
   // The client is who it says, so it is told; the close follows behind the packet.
-  #refuse(link: Link, carrier: Carrier, refusal: Refusal): void {
-    this.#options.log.info("client refused", { reason: REFUSALS[refusal].sentence });
+  #refuse(link: Link, carrier: Carrier, refusal: Refusal, client?: string): void {
+    const who = client === undefined ? {} : { client };
+    this.#options.log.info("client refused", { ...who, reason: REFUSALS[refusal].sentence });
     const extraPadding = handshakePadding(this.#options.random);
     const { lead } = link.seal(
       [{ type: "refuse", refusal }],

@@ -67,7 +67,7 @@ export function makePlan(dice: Dice): Plan {
     // Never so young that renewals alone would keep a quiet tunnel busy.
     linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(10_000, 120_000),
     resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
-    detachedBytes: dice.chance(0.8) ? 1024 * KiB * KiB : dice.spread(8 * KiB, 4096 * KiB),
+    detachedBytes: dice.chance(0.7) ? 1024 * KiB * KiB : dice.spread(4 * KiB, 512 * KiB),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),
     requests: many ? dice.spread(500, 800) : dice.spread(1, 30),
