@@ -71,7 +71,7 @@ describe("a tunnel without a link", () => {
     expect(await client.dial(2)).toBe("resumed");
     await until("it reads again", () => target.sent === 4 * 50_000_000, 20_000);
     await client.cut();
-  });
+  }, 30_000);
 
   test("does not read from a socket that connects while it waits, until its client is back", async () => {
     const dialer = dialerOf();
