@@ -8,15 +8,15 @@ import {
   type Successor,
   type Suite,
   Tunnel,
-  unreachable,
 } from "../proto/index.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log, LogFields } from "../runtime/log.ts";
 import { type DriverEvent, type StreamListener, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
+import { logDialProblem } from "./dial-problem.ts";
 import { LinkSet } from "./link-set.ts";
-import type { DialOutcome, DialProblem, LinkShell } from "./link-shell.ts";
+import { DIAL_PROBLEMS, type DialOutcome, type DialProblem, type LinkShell } from "./link-shell.ts";
 import { type Disturbance, NetworkWatch } from "./network-watch.ts";
 import { raceDials } from "./race-dials.ts";
 import type { LinkState } from "./slot-keeper.ts";
@@ -179,7 +179,10 @@ export class Keeper {
         this.driver.command((tunnel) => tunnel.breakStarted());
       },
       onUp: (slot) => this.#onUp(slot),
-      onDialFailed: (slot, problem, reason) => this.#onDialFailed(slot, problem, reason),
+      onDialFailed: (slot, problem, reason) => {
+        this.lastProblem = reason;
+        logDialProblem(log, problem, { ...this.#which(slot), reason });
+      },
       onDown: (slot, reason) => {
         this.lastProblem = reason;
         this.#onDown(slot);
@@ -251,23 +254,6 @@ export class Keeper {
     this.#changedAt.set(slot, Date.now());
     log.info("link up", this.#which(slot));
     onAccepted();
-  }
-
-  #onDialFailed(slot: number, problem: DialProblem, reason: string): void {
-    const { log } = this.#options;
-    const fields = { ...this.#which(slot), reason };
-    this.lastProblem = reason;
-    switch (problem) {
-      case "notReached":
-        return log.info("server not reached", fields);
-      case "refused":
-        return log.info("link refused, will be tried again", fields);
-      case "otherServer":
-        // Perhaps a captive portal that speaks rvpn, perhaps somebody in between: worth a look in any case.
-        return log.warn("another server answered: its identity is not the one of the link", fields);
-      default:
-        return unreachable(problem);
-    }
   }
 
   #onDown(slot: number): void {

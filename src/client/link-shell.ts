@@ -19,10 +19,16 @@ export interface DialFailure {
 }
 
 /**
- * Why a slot has no new link yet. `refused`: the server was reached and wants none for now. `otherServer`: what answered
- * has another identity than the pinned one.
+ * Why a slot has no new link yet, and how the log says it. `refused`: the server was reached and wants none for now.
+ * `otherServer`: what answered has another identity than the pinned one; perhaps somebody is in between.
  */
-export type DialProblem = "notReached" | "refused" | "otherServer";
+export const DIAL_PROBLEMS = {
+  notReached: { level: "info", what: "server not reached" },
+  refused: { level: "info", what: "link refused, will be tried again" },
+  otherServer: { level: "warn", what: "another server answered: its identity is not the one of the link" },
+} as const;
+
+export type DialProblem = keyof typeof DIAL_PROBLEMS;
 
 /** How a dial ends: exactly one of the two is called, unless it was given up before. */
 export interface DialOutcome<D extends FreshLink> {
