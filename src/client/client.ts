@@ -93,7 +93,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
 class RvpnClient implements RunningClient {
   readonly #options: ClientOptions;
   readonly #keeper: Keeper;
-  readonly #origins: OriginPool | undefined;
+  readonly #origins: OriginPool;
   readonly #firstLink = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<ClientEnd>();
   #proxy: ProxyListener | undefined;
@@ -101,7 +101,7 @@ class RvpnClient implements RunningClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#origins = options.pool ? new OriginPool() : undefined;
+    this.#origins = new OriginPool({ keeps: options.pool });
     const { store, server, padding, suite, ca, links, log } = options;
     this.#keeper = new Keeper({
       server: () => store.server ?? server,
@@ -141,10 +141,10 @@ class RvpnClient implements RunningClient {
     try {
       this.#proxy = new ProxyListener(hostname, port, {
         keeper: this.#keeper,
+        origins: this.#origins,
         optimistic,
         waitMs,
         onReject: (reason) => log.debug("request rejected", { reason }),
-        ...(this.#origins === undefined ? {} : { origins: this.#origins }),
         ...(credentials === undefined ? {} : { credentials }),
       });
     } catch (error) {
@@ -211,7 +211,7 @@ class RvpnClient implements RunningClient {
       bytesUp: driver.bytesOut,
       bytesDown: driver.bytesIn,
       links,
-      ...(this.#origins === undefined ? {} : { pool: this.#origins.stats() }),
+      ...(this.#origins.keeps ? { pool: this.#origins.stats() } : {}),
       ...(rtts.length === 0 ? {} : { rttMs: Math.min(...rtts) }),
       ...(lastProblem === undefined ? {} : { lastReason: lastProblem }),
     };
@@ -222,7 +222,7 @@ class RvpnClient implements RunningClient {
   }
 
   async #end(end: ClientEnd): Promise<void> {
-    this.#origins?.close();
+    this.#origins.close();
     this.#keeper.stop();
     this.#proxy?.close();
     this.#control?.close();

@@ -1,16 +1,20 @@
-import type { Socket } from "bun";
 import type { ResetCode } from "../proto/index.ts";
-import { Relay } from "../runtime/relay.ts";
+import { Relay, type RelaySocket } from "../runtime/relay.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
+import { Farewell } from "./farewell.ts";
 import type { Keeper } from "./keeper.ts";
 import { Patience } from "./patience.ts";
-import { HttpExchange } from "./proxy/http-exchange.ts";
+import { EMPTY } from "./proxy/bytes.ts";
+import { type ExchangeStep, HttpExchange } from "./proxy/http-exchange.ts";
 import type { OriginPool } from "./proxy/http-pool.ts";
+import { APPLICATION_IDLE_MS } from "./proxy/limits.ts";
 import {
   type ConnectResult,
   type ConnectStep,
+  createLaterNegotiation,
   createNegotiation,
   type Negotiation,
+  type NegotiationOptions,
   type ProxyCredentials,
 } from "./proxy/negotiation.ts";
 
@@ -20,83 +24,90 @@ export type RequestKeeper = Pick<Keeper, "wait" | "open" | "state" | "downMs">;
 export interface ProxyOptions {
   readonly keeper: RequestKeeper;
   readonly credentials?: ProxyCredentials;
-  /** Say "connected" before the far side is: saves a round trip, costs exact errors. */
+  /** Say "connected" before the far side is: saves a round trip, costs exact errors. Plain HTTP has no such word. */
   readonly optimistic: boolean;
   /** How long a request waits for a link, in ms. */
   readonly waitMs: number;
-  /** Where connections to origins of plain HTTP are kept; without it none is. */
-  readonly origins?: OriginPool;
+  /** Connections to origins of plain HTTP. */
+  readonly origins: OriginPool;
+  /** How long a connection that has served a plain HTTP request waits for the next, in ms. */
+  readonly idleMs?: number;
   /** A request is refused because of the application: its protocol, its password. */
   readonly onReject: (reason: string) => void;
 }
 
-type ProxySocket = Socket<ProxyConnection | undefined>;
-
-interface Relaying {
-  readonly kind: "relaying";
-  readonly relay: Relay;
-  readonly step: ConnectStep;
-}
-
-type Stage =
-  | { readonly kind: "negotiating"; readonly negotiation: Negotiation; readonly deadline: Timer }
-  | Relaying
-  | { readonly kind: "exchanging"; readonly exchange: HttpExchange }
-  | { readonly kind: "over" };
-
 type Timer = ReturnType<typeof setTimeout>;
 
+type Stage =
+  /** `idle`: a request was served, and of the next nothing has come. */
+  | {
+      readonly kind: "negotiating";
+      readonly negotiation: Negotiation;
+      readonly idle: boolean;
+      readonly deadline: Timer;
+    }
+  | { readonly kind: "relaying"; readonly relay: Relay }
+  | { readonly kind: "exchanging"; readonly exchange: HttpExchange }
+  | { readonly kind: "leaving"; readonly farewell: Farewell }
+  | { readonly kind: "over" };
+
+const OVER = { kind: "over" } as const;
 /** An application that has not said in this time where it wants to go never will. */
 const NEGOTIATION_DEADLINE_MS = 30_000;
-const NOTHING = new Uint8Array(0);
-/** How long a refused application may take to read why, before the socket is closed under it. */
-const LINGER_MS = 2_000;
 
 /**
- * One connection to the proxy port: reads the request, opens a stream for it, then relays (step 1 of the journey in
- * docs/ARCHITECTURE.md).
+ * One connection to the proxy port (step 1 of the journey in docs/ARCHITECTURE.md): reads a request, opens a stream for
+ * it, and relays. A plain HTTP request is an exchange, after which the next request may be read.
  */
 export class ProxyConnection {
-  readonly #socket: ProxySocket;
+  readonly #socket: RelaySocket;
   readonly #options: ProxyOptions;
-  #stage: Stage;
+  readonly #terms: NegotiationOptions;
+  #stage: Stage = OVER;
 
-  constructor(socket: ProxySocket, options: ProxyOptions) {
+  constructor(socket: RelaySocket, options: ProxyOptions) {
     this.#socket = socket;
     this.#options = options;
     const { credentials, origins } = options;
-    const negotiation = createNegotiation({
-      keepOrigins: origins !== undefined,
-      ...(credentials === undefined ? {} : { credentials }),
-    });
-    const deadline = setTimeout(() => this.#closeGently(), NEGOTIATION_DEADLINE_MS);
-    this.#stage = { kind: "negotiating", negotiation, deadline };
+    this.#terms = { keepOrigins: origins.keeps, ...(credentials === undefined ? {} : { credentials }) };
+    this.#await(createNegotiation(this.#terms), NEGOTIATION_DEADLINE_MS, false);
   }
 
-  /** What the socket's events are for, once the request was read. */
-  get #user(): Relay | HttpExchange | undefined {
-    if (this.#stage.kind === "relaying") return this.#stage.relay;
-    return this.#stage.kind === "exchanging" ? this.#stage.exchange : undefined;
+  /** What the socket's events are for, while no request is read. */
+  get #user(): Relay | HttpExchange | Farewell | undefined {
+    switch (this.#stage.kind) {
+      case "relaying":
+        return this.#stage.relay;
+      case "exchanging":
+        return this.#stage.exchange;
+      case "leaving":
+        return this.#stage.farewell;
+      default:
+        return undefined;
+    }
   }
 
   /** Ms on performance.now() since which a half-closed connection has moved nothing; undefined while both ways are open. */
   get halfClosedSince(): number | undefined {
-    return this.#user?.halfClosedSince;
+    const user = this.#user;
+    return user instanceof Farewell ? undefined : user?.halfClosedSince;
   }
 
   /** Breaks it, and what it is connected to. */
   abort(code: ResetCode): void {
-    this.#user?.abort(code);
+    const user = this.#user;
+    if (!(user instanceof Farewell)) user?.abort(code);
   }
 
   data(bytes: Uint8Array): void {
     switch (this.#stage.kind) {
       case "negotiating":
-        return this.#negotiate(this.#stage.negotiation, bytes);
+        return this.#negotiate(bytes);
       case "relaying":
-        return this.#upload(this.#stage, bytes);
+        return this.#stage.relay.socketData(bytes);
       case "exchanging":
         return this.#stage.exchange.socketData(bytes);
+      case "leaving":
       case "over":
         return;
     }
@@ -108,17 +119,31 @@ export class ProxyConnection {
 
   end(): void {
     const user = this.#user;
-    if (user === undefined) this.#close();
-    else user.socketEnd();
+    if (user !== undefined) return user.socketEnd();
+    this.#enter(OVER);
+    this.#socket.end();
   }
 
   closed(error?: Error): void {
-    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
     this.#user?.socketClose(error);
-    this.#stage = { kind: "over" };
+    this.#enter(OVER);
   }
 
-  #negotiate(negotiation: Negotiation, bytes: Uint8Array): void {
+  #enter(stage: Stage): void {
+    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
+    this.#stage = stage;
+  }
+
+  #await(negotiation: Negotiation, ms: number, idle: boolean): void {
+    const deadline = setTimeout(() => this.#leave(EMPTY), ms);
+    deadline.unref();
+    this.#enter({ kind: "negotiating", negotiation, deadline, idle });
+  }
+
+  #negotiate(bytes: Uint8Array): void {
+    if (this.#stage.kind !== "negotiating") return;
+    const { negotiation, idle } = this.#stage;
+    if (idle) this.#await(negotiation, NEGOTIATION_DEADLINE_MS, false);
     const step = negotiation.push(bytes);
     switch (step.kind) {
       case "more":
@@ -126,22 +151,32 @@ export class ProxyConnection {
         return;
       case "reject":
         this.#options.onReject(step.reason);
-        return this.#answerAndClose(step.reply);
+        return this.#leave(step.reply);
       case "connect":
-        return this.#connect(step);
+        return step.exchange === undefined
+          ? this.#connect(step)
+          : this.#exchange({ ...step, exchange: step.exchange });
     }
   }
 
+  #exchange(step: ExchangeStep): void {
+    const { keeper, origins: pool, waitMs, onReject } = this.#options;
+    const onKept = (behind: Uint8Array, inputEnded: boolean) => this.#next(behind, inputEnded);
+    const exchange = new HttpExchange(this.#socket, step, { keeper, pool, waitMs, onReject, onKept });
+    this.#enter({ kind: "exchanging", exchange });
+    exchange.start();
+  }
+
+  /** Waits for another request, of which `behind` has come. */
+  #next(behind: Uint8Array, inputEnded: boolean): void {
+    const { idleMs = APPLICATION_IDLE_MS } = this.#options;
+    this.#await(createLaterNegotiation(this.#terms), idleMs, true);
+    if (behind.length > 0) this.#negotiate(behind);
+    if (inputEnded) this.end();
+  }
+
   #connect(step: ConnectStep): void {
-    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
-    const { keeper, origins, optimistic, waitMs, onReject } = this.#options;
-    const { exchange: terms } = step;
-    if (terms !== undefined && origins !== undefined) {
-      const options = { keeper, pool: origins, waitMs, onReject };
-      const exchange = new HttpExchange(this.#socket, { ...step, exchange: terms }, options);
-      this.#stage = { kind: "exchanging", exchange };
-      return exchange.start();
-    }
+    const { keeper, optimistic, waitMs } = this.#options;
     const release = keeper.wait();
     const patience = new Patience(keeper, waitMs, () => this.#giveUp(relay, stream, step));
     const settled = () => {
@@ -156,8 +191,7 @@ export class ProxyConnection {
       onUnanswered: () => this.#answer(relay, step, "lost"),
       onDone: settled,
     });
-    const relaying: Relaying = { kind: "relaying", relay, step };
-    this.#stage = relaying;
+    this.#enter({ kind: "relaying", relay });
     relay.connect(this.#socket);
     const stream = keeper.open(step.destination, relay);
     if (stream === undefined)
@@ -165,8 +199,6 @@ export class ProxyConnection {
     relay.join(stream);
     if (optimistic) relay.inject(step.answer("connected"));
     if (step.early.length > 0) relay.socketData(step.early);
-    // What arrived with the request may already show that its body is broken.
-    this.#upload(relaying, NOTHING);
   }
 
   #giveUp(relay: Relay, stream: TunnelStream | undefined, step: ConnectStep): void {
@@ -181,39 +213,15 @@ export class ProxyConnection {
       return;
     }
     relay.release();
-    if (!optimistic) return this.#answerAndClose(step.answer(result));
-    this.#stage = { kind: "over" };
+    if (!optimistic) return this.#leave(step.answer(result));
+    this.#enter(OVER);
     this.#socket.terminate();
   }
 
-  #upload({ relay, step }: Relaying, bytes: Uint8Array): void {
-    if (step.upload === undefined) return relay.socketData(bytes);
-    const { forward, done, fault } = step.upload.push(bytes);
-    if (forward.length > 0) relay.socketData(forward);
-    if (fault !== undefined) {
-      this.#options.onReject(fault);
-      return relay.abort("connection");
-    }
-    // A second request on this connection: an origin that did not close by itself is told now that none will follow.
-    if (done && forward.length < bytes.length) relay.socketEnd();
-  }
-
-  #answerAndClose(reply: Uint8Array): void {
-    if (reply.length > 0) this.#socket.write(reply);
-    this.#closeGently();
-  }
-
-  // Closing a socket that has unread input makes the kernel reset it, and the answer is lost before it is read.
-  #closeGently(): void {
-    this.#stage = { kind: "over" };
-    this.#socket.shutdown();
-    const linger = setTimeout(() => this.#socket.end(), LINGER_MS);
-    linger.unref();
-  }
-
-  #close(): void {
-    if (this.#stage.kind === "negotiating") clearTimeout(this.#stage.deadline);
-    this.#stage = { kind: "over" };
-    this.#socket.end();
+  /** Says the last words, if there are any, and closes gently. */
+  #leave(words: Uint8Array): void {
+    const farewell = new Farewell(this.#socket, words);
+    this.#enter({ kind: "leaving", farewell });
+    farewell.start();
   }
 }

@@ -107,7 +107,10 @@ describeWith(programsFor("direct"), "kept connections to origins", () => {
     process.stderr.write(`pool: ${REQUESTS} requests over ${new Set(used()).size} origin connections\n`);
     expect(new Set(used()).size).toBeLessThanOrEqual(3);
     expect(origin.seen[0]?.head).toMatch(/^Connection: keep-alive$/m);
-    expect((await get(world, "/x", "-i")).stdout).toMatch(/^Connection: close\r$/m);
+    expect((await get(world, "/x", "-i")).stdout).not.toMatch(/^Connection:/im);
+    expect((await get(world, "/x", "-i", "-H", "Connection: close")).stdout).toMatch(
+      /^Connection: close\r$/m,
+    );
   });
 
   describe("a response that is understood, then another on the same connection", () => {
@@ -172,8 +175,10 @@ describeWith(programsFor("direct"), "kept connections to origins", () => {
   });
 
   it("an origin that closes its idle connection: the next request has a new one", async (world) => {
+    const before = (await poolOf(world)).repeated;
     for (let n = 0; n < 5; n++) expect((await get(world, "/closes-later")).stdout).toBe("now");
-    expect(origin.seen).toHaveLength(5);
+    // This origin hears requests that cross its end, and leaves them unanswered.
+    expect(origin.seen).toHaveLength(5 + (await poolOf(world)).repeated - before);
   });
 
   for (const path of ["/once", "/once-reset", "/once-408"])

@@ -1,21 +1,22 @@
 import type { DialResult, ResetCode } from "../../proto/index.ts";
 import type { RelaySocket } from "../../runtime/relay.ts";
-import type { Keeper } from "../keeper.ts";
-import { Patience } from "../patience.ts";
-import { EMPTY } from "./bytes.ts";
+import { type InputStep, RequestInput } from "./http-input.ts";
 import { type OriginPool, targetOf } from "./http-pool.ts";
 import { ResponseReader } from "./http-response.ts";
 import type { ConnectResult, ConnectStep, ExchangeTerms } from "./negotiation.ts";
-import { OriginConnection, type OriginListener } from "./origin-connection.ts";
+import type { OriginConnection, OriginListener } from "./origin-connection.ts";
+import { type OpeningOptions, openOrigin } from "./origin-opening.ts";
 import { Outbox } from "./outbox.ts";
 
-export interface ExchangeOptions {
-  readonly keeper: Pick<Keeper, "wait" | "open" | "state" | "downMs">;
+export interface ExchangeOptions extends OpeningOptions {
   readonly pool: OriginPool;
-  /** How long a request waits for a link, in ms. */
-  readonly waitMs: number;
   /** The request turned out to be broken, with its reason. */
   readonly onReject: (reason: string) => void;
+  /**
+   * The socket is its owner's again, for the next request: it is not paused, and has taken all of the response.
+   * `behind` is what the application has sent of further requests, `inputEnded` that no more will come.
+   */
+  readonly onKept: (behind: Uint8Array, inputEnded: boolean) => void;
 }
 
 /** Of a request, its upload filter included: it serves one exchange. */
@@ -28,11 +29,11 @@ export type ExchangeStep = Pick<ConnectStep, "destination" | "early" | "answer">
  * served others and may serve more:
  *
  * 1. A repeatable request goes over an idle connection of the pool if there is one; every other has one of its own.
- * 2. The request goes up as a relay would send it; what follows its body is dropped.
+ * 2. The request goes up as a relay would send it; what follows its body is kept for the next (http-input.ts).
  * 3. The response is read as it passes (http-response.ts). If a kept connection ends before its first byte, the request
  *    is sent again, once, over a new one.
- * 4. Once all of it is with the application, the application's connection is ended and the origin's given to the pool,
- *    if nothing speaks against it.
+ * 4. Once all of it is with the application, the origin's connection is given to the pool and the application's back to
+ *    its owner, if nothing speaks against it; else they are ended.
  *
  * The owner of the socket calls `socket…`, as it does with a Relay.
  */
@@ -40,16 +41,12 @@ export class HttpExchange implements OriginListener {
   readonly #options: ExchangeOptions;
   readonly #step: ExchangeStep;
   readonly #socket: RelaySocket;
+  readonly #in: RequestInput;
   readonly #out: Outbox;
   #reader: ResponseReader;
   /** Undefined once it is nobody's, the pool's, or gone. */
   #origin: OriginConnection | undefined;
   #isReused = false;
-  /** All of the request has come from the application. */
-  #isAsked = false;
-  /** The application has sent what belongs to no request. */
-  #hasExtra = false;
-  #inputEnded = false;
   /** The origin has been told that no more will come. */
   #hasFinished = false;
   /** The origin sends no more. */
@@ -65,7 +62,8 @@ export class HttpExchange implements OriginListener {
     this.#socket = socket;
     this.#step = step;
     this.#options = options;
-    this.#reader = new ResponseReader(step.exchange.method);
+    this.#in = new RequestInput(step.exchange);
+    this.#reader = this.#newReader();
     this.#out = new Outbox(socket, (credit) => this.#origin?.consumed(credit));
   }
 
@@ -83,7 +81,7 @@ export class HttpExchange implements OriginListener {
       this.#send(kept);
     }
     // What arrived with the request may be all of it, or show that its body is broken.
-    this.#upload(EMPTY);
+    if (!this.#answered) this.#upload(this.#in.start());
   }
 
   get done(): boolean {
@@ -92,35 +90,35 @@ export class HttpExchange implements OriginListener {
 
   /** Ms on performance.now() since which a half-closed exchange has moved nothing; undefined while both ways are open. */
   get halfClosedSince(): number | undefined {
-    return this.#inputEnded !== this.#shutDown ? this.#progressAt : undefined;
+    return this.#in.isEnded !== this.#shutDown ? this.#progressAt : undefined;
+  }
+
+  #newReader(): ResponseReader {
+    const { method, keepsApplication } = this.#step.exchange;
+    // A response that begins before all of its request has come is the last: the rest might never come.
+    return new ResponseReader(method, () => keepsApplication && this.#mayAskAgain());
   }
 
   #open(): void {
-    const { keeper, waitMs } = this.#options;
-    const origin = new OriginConnection(targetOf(this.#step.destination), this);
-    const release = keeper.wait();
-    const patience = new Patience(keeper, waitMs, () => this.#giveUp("noTunnel"));
-    this.#settle = () => {
-      this.#settle = () => {};
-      release();
-      patience.end();
-    };
-    const stream = keeper.open(this.#step.destination, origin);
-    if (stream === undefined) return this.#giveUp(keeper.state === "up" ? "overloaded" : "noTunnel");
-    origin.join(stream);
+    const { destination } = this.#step;
+    const { origin, settle } = openOrigin(this.#options, destination, this, () => this.#giveUp("noTunnel"));
+    this.#settle = settle;
+    if (typeof origin === "string") return this.#giveUp(origin);
     this.#origin = origin;
     this.#send(origin);
   }
 
   #send(origin: OriginConnection): void {
     if (!origin.write(this.#step.early)) this.#socket.pause();
-    if (this.#inputEnded) this.#finish();
+    if (this.#in.isLast) this.#finish();
   }
 
   /** The application gave bytes. */
   socketData(bytes: Uint8Array): void {
     this.#progressAt = performance.now();
-    if (!this.#done && !this.#answered && !this.#inputEnded) this.#upload(bytes);
+    if (this.#done || this.#in.isEnded || (this.#answered && !this.#in.isWhole)) return;
+    const { phase, keepsApplication } = this.#reader;
+    this.#upload(this.#in.push(bytes, phase === "head" || keepsApplication));
   }
 
   socketDrain(): void {
@@ -129,9 +127,10 @@ export class HttpExchange implements OriginListener {
 
   /** The application sends no more. Before it has its answer this is passed on, as many give up a request by it. */
   socketEnd(): void {
-    if (this.#done || this.#inputEnded) return;
-    this.#inputEnded = true;
-    if (!this.#answered) this.#finish();
+    if (this.#done || this.#in.isEnded) return;
+    this.#in.isEnded = true;
+    // Behind a further request it says nothing about this one.
+    if (!this.#answered && this.#in.isLast) this.#finish();
     this.#endIfBoth();
   }
 
@@ -147,22 +146,19 @@ export class HttpExchange implements OriginListener {
     this.#socket.terminate();
   }
 
-  #upload(bytes: Uint8Array): void {
-    if (this.#origin === undefined) return;
-    const { forward, done, fault } = this.#step.exchange.upload.push(bytes);
-    if (forward.length > 0 && !this.#origin.write(forward)) this.#socket.pause();
+  #upload({ forward, fault }: InputStep): void {
+    if (forward.length > 0 && this.#origin?.write(forward) === false) this.#socket.pause();
     if (fault !== undefined) {
       this.#options.onReject(fault);
       return this.abort("connection");
     }
-    this.#isAsked = done;
-    this.#hasExtra ||= done && forward.length < bytes.length;
+    if (this.#in.isFull) this.#socket.pause();
     this.#endIfAskedAgain();
   }
 
   // Where only the application can know the response's end, another request waits for a connection that must end.
   #endIfAskedAgain(): void {
-    if (this.#hasExtra && this.#reader.phase === "rest") this.#finish();
+    if (this.#in.hasMore && this.#reader.phase === "rest") this.#finish();
   }
 
   #finish(): void {
@@ -211,7 +207,7 @@ export class HttpExchange implements OriginListener {
   }
 
   onWritable(): void {
-    if (!this.#done) this.#socket.resume();
+    if (!this.#done && !this.#in.isFull) this.#socket.resume();
   }
 
   /** Sends the request again, if it went over a kept connection and may be. */
@@ -220,7 +216,7 @@ export class HttpExchange implements OriginListener {
     this.#isReused = false;
     this.#originEnded = false;
     this.#hasFinished = false;
-    this.#reader = new ResponseReader(this.#step.exchange.method);
+    this.#reader = this.#newReader();
     this.#options.pool.countRepeated();
     this.#origin?.reset();
     this.#origin = undefined;
@@ -249,11 +245,26 @@ export class HttpExchange implements OriginListener {
     if (taken > 0) this.#progressAt = performance.now();
     if (!this.#answered || !this.#out.isEmpty || this.#shutDown) return;
     this.#part();
+    if (this.#isFreeAgain()) {
+      this.#done = true;
+      this.#socket.resume();
+      return this.#options.onKept(this.#in.takeBehind(), this.#in.isEnded);
+    }
     this.#shutDown = true;
     this.#socket.shutdown();
     // A paused socket would not tell that its application has closed it.
     this.#socket.resume();
     this.#endIfBoth();
+  }
+
+  /** The application was told that its connection stays, has all of the response, and could send another request. */
+  #isFreeAgain(): boolean {
+    const { phase, keepsApplication } = this.#reader;
+    return phase === "done" && keepsApplication && this.#mayAskAgain();
+  }
+
+  #mayAskAgain(): boolean {
+    return this.#in.isWhole && !this.#in.isLast;
   }
 
   /** Lets go of the origin's connection, after all that it sent has gone on. */
@@ -264,13 +275,13 @@ export class HttpExchange implements OriginListener {
     if (this.#originEnded) {
       origin.finish();
       origin.release();
-    } else if (!this.#isAsked) origin.reset();
-    else if (this.#hasFinished) this.#options.pool.finish(origin);
+    } else if (!this.#in.isWhole) origin.reset();
+    else if (this.#hasFinished || !this.#step.exchange.sharesOrigin) this.#options.pool.finish(origin);
     else this.#options.pool.keep(origin, this.#reader.keepMs);
   }
 
   #endIfBoth(): void {
-    if (!this.#inputEnded || !this.#shutDown) return;
+    if (!this.#in.isEnded || !this.#shutDown) return;
     this.#done = true;
     this.#socket.end();
   }

@@ -26,10 +26,7 @@ const NOT_RETURNED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/**
- * What becomes of the connection to the origin: ended with the response, so that this may pass unread; kept, where the
- * response is read (http-exchange.ts); or perhaps turned into a WebSocket.
- */
+/** What becomes of the connection to the origin: ended with the response, kept, or perhaps turned into a WebSocket. */
 export type OriginUse = "close" | "keep" | "websocket";
 
 const CONNECTION_LINES: Readonly<Record<OriginUse, readonly string[]>> = {
@@ -61,16 +58,19 @@ export function forwardedHead(head: RequestHead, target: AbsoluteTarget, use: Or
   );
 }
 
+/** What becomes of the application's connection behind a response. */
+export type ApplicationUse = "close" | "keep";
+
 /**
  * A response's head as the application gets it: every line byte for byte but those about the origin's connection. The
- * application's own ends with the final response: its next request may be for any origin.
+ * application's own is another; that it is kept goes without saying (RFC 9112 section 9.3).
  */
-export function returnedHead(head: ResponseHead): Uint8Array {
+export function returnedHead(head: ResponseHead, use: ApplicationUse): Uint8Array {
   const named = new Set(listOf(head, "connection"));
   const kept = head.fields.filter(
     ({ name }) => ALWAYS_FORWARDED.has(name) || !(NOT_RETURNED.has(name) || named.has(name)),
   );
-  const close = head.status < 200 ? [] : ["Connection: close"];
+  const close = head.status < 200 || use === "keep" ? [] : ["Connection: close"];
   return bytesOf([head.statusLine, ...kept.map((field) => field.line), ...close, "\r\n"].join("\r\n"));
 }
 

@@ -36,6 +36,16 @@ export function isRepeatable(head: RequestHead, framing: Framing): boolean {
   return IDEMPOTENT.has(head.method) && framing.kind === "none";
 }
 
+/**
+ * Whether the application's connection may take another request after this one. HTTP/1.0 applications that ask for it
+ * are few, and what authenticates a connection must find no other request on it.
+ */
+export function mayKeepApplication(head: RequestHead): boolean {
+  // Not in any RFC, but older applications say to a proxy with it what others say with Connection.
+  const options = [...listOf(head, "connection"), ...listOf(head, "proxy-connection")];
+  return mayShareOrigin(head) && !options.includes("close");
+}
+
 /** For how long the connection of a fully read response may be kept, in ms; 0: not at all. */
 export function keepMs(head: ResponseHead): number {
   const sticks =

@@ -4,18 +4,28 @@ import { basicMatches } from "./credentials.ts";
 import { type Framing, framingOf, uploadFilter } from "./http-body.ts";
 import { asksForWebSocket, forwardedHead } from "./http-forward.ts";
 import { HeadReader, parseRequestLine, type RequestHead, valuesOf } from "./http-head.ts";
-import { isRepeatable, mayShareOrigin } from "./http-keep.ts";
+import { isRepeatable, mayKeepApplication, mayShareOrigin } from "./http-keep.ts";
 import { CONNECT_ESTABLISHED, dialRefusal, errorReply, HttpRefusal } from "./http-reply.ts";
 import { type AbsoluteTarget, type Authority, parseTarget } from "./http-target.ts";
 import type {
   ConnectStep,
+  ExchangeTerms,
   Negotiation,
   NegotiationOptions,
   NegotiationStep,
   ProxyCredentials,
 } from "./negotiation.ts";
 
-/** HTTP/1.0 and 1.1 (RFC 9112): CONNECT, and requests for absolute http:// URLs. One request per connection. */
+/** What a method can start with (RFC 9110 section 5.6.2, tchar). */
+const TOKEN_START = /[!#$%&'*+\-.^_`|~0-9a-z]/i;
+const CR = 0x0d;
+const LF = 0x0a;
+
+export function startsHttp(byte: number): boolean {
+  return TOKEN_START.test(String.fromCharCode(byte));
+}
+
+/** HTTP/1.0 and 1.1 (RFC 9112): CONNECT, and requests for absolute http:// URLs. Reads one request. */
 export class HttpNegotiation implements Negotiation {
   readonly #options: NegotiationOptions;
   readonly #reader = new HeadReader(parseRequestLine);
@@ -38,6 +48,29 @@ export class HttpNegotiation implements Negotiation {
       default:
         return unreachable(step);
     }
+  }
+}
+
+/** The same, behind another request of the connection. One empty line before it is borne (RFC 9112 section 2.2). */
+export class LaterHttpNegotiation implements Negotiation {
+  readonly #http: HttpNegotiation;
+  #next: "start" | "lf" | "request" = "start";
+
+  constructor(options: NegotiationOptions) {
+    this.#http = new HttpNegotiation(options);
+  }
+
+  push(bytes: Uint8Array): NegotiationStep {
+    let used = 0;
+    for (let [byte] = bytes; byte !== undefined && this.#next !== "request"; byte = bytes[used]) {
+      const expected = this.#next === "start" ? CR : LF;
+      if (byte === expected) {
+        used += 1;
+        this.#next = this.#next === "start" ? "lf" : "request";
+      } else if (this.#next === "start" && startsHttp(byte)) this.#next = "request";
+      else return reject(new HttpRefusal(400, "what follows a request is no HTTP request"), undefined);
+    }
+    return this.#http.push(bytes.subarray(used));
   }
 }
 
@@ -80,7 +113,7 @@ interface PlainRequest {
   readonly target: AbsoluteTarget;
   readonly framing: Framing;
   readonly rest: Uint8Array;
-  /** The connection to the origin may be one that is kept, and be kept. */
+  /** Connections to origins are kept. */
   readonly keep: boolean;
 }
 
@@ -88,19 +121,24 @@ function forward({ head, target, framing, rest, keep }: PlainRequest): ConnectSt
   const upgrade = asksForWebSocket(head, framing);
   const shares = keep && !upgrade && mayShareOrigin(head);
   const use = upgrade ? "websocket" : shares ? "keep" : "close";
-  const upload = upgrade ? undefined : uploadFilter(framing);
-  const body = upload === undefined ? rest : upload.push(rest).forward;
+  const upload = uploadFilter(framing);
+  const body = upgrade ? rest : upload.push(rest).forward;
   const { destination, text } = target.authority;
   const { method } = head;
+  const exchange: ExchangeTerms = {
+    method,
+    upload,
+    behind: rest.subarray(body.length),
+    sharesOrigin: shares,
+    isRepeatable: shares && isRepeatable(head, framing),
+    keepsApplication: mayKeepApplication(head),
+  };
   return {
     kind: "connect",
     protocol: "http",
     destination,
     early: concat(forwardedHead(head, target, use), body),
-    ...(upload === undefined ? {} : { upload }),
-    ...(shares && upload !== undefined
-      ? { exchange: { method, upload, isRepeatable: isRepeatable(head, framing) } }
-      : {}),
+    ...(upgrade ? {} : { exchange }),
     answer: (result) => (result === "connected" ? EMPTY : errorReply(dialRefusal(result, text), method)),
   };
 }

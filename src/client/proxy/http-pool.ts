@@ -17,6 +17,8 @@ export interface OriginPoolOptions {
   /** Monotonic, in ms. */
   readonly now?: () => number;
   readonly sweepMs?: number;
+  /** False: none is kept, all are only ended in order. */
+  readonly keeps?: boolean;
 }
 
 /**
@@ -24,6 +26,8 @@ export interface OriginPoolOptions {
  * exchange, never both. In the pool it is listened to: one that its origin ends, resets or speaks on is thrown away.
  */
 export class OriginPool {
+  /** Whether connections are kept at all. */
+  readonly keeps: boolean;
   readonly #now: () => number;
   readonly #sweepMs: number;
   /** Idle ones, the longest idle first, with the time until which they may be used. */
@@ -35,7 +39,12 @@ export class OriginPool {
   #reused = 0;
   #repeated = 0;
 
-  constructor({ now = () => performance.now(), sweepMs = ORIGIN_SWEEP_MS }: OriginPoolOptions = {}) {
+  constructor({
+    now = () => performance.now(),
+    sweepMs = ORIGIN_SWEEP_MS,
+    keeps = true,
+  }: OriginPoolOptions = {}) {
+    this.keeps = keeps;
     this.#now = now;
     this.#sweepMs = sweepMs;
   }
@@ -63,7 +72,7 @@ export class OriginPool {
 
   /** Takes a connection on which all of a request and all of its response have passed. */
   keep(origin: OriginConnection, keepMs: number): void {
-    if (this.#closed || keepMs <= 0) return this.finish(origin);
+    if (this.#closed || !this.keeps || keepMs <= 0) return this.finish(origin);
     const drop = () => this.#drop(origin);
     const onFin = () => this.#ended(origin);
     origin.listener = { ...IGNORE, onData: drop, onReset: drop, onFin };

@@ -57,9 +57,13 @@ export class ResponseReader {
   #state: ReaderState = { kind: "head", reader: new HeadReader(parseStatusLine) };
   #status: number | undefined;
   #hasBegun = false;
+  readonly #mayKeep: () => boolean;
+  #keeps = false;
 
-  constructor(method: string) {
+  /** `mayKeep` is asked once, with the final head: whether the application's connection could serve another request. */
+  constructor(method: string, mayKeep: () => boolean = () => false) {
     this.#method = method;
+    this.#mayKeep = mayKeep;
   }
 
   /** `head`: of the final response nothing was passed on; `rest`: only the connection's end will end it. */
@@ -80,6 +84,11 @@ export class ResponseReader {
   /** How long the connection may be kept now; 0 where it must not, and before the response is done. */
   get keepMs(): number {
     return this.#state.kind === "done" ? this.#state.keepMs : 0;
+  }
+
+  /** The application was not told that its connection ends with the response, and finds the response's end by itself. */
+  get keepsApplication(): boolean {
+    return this.#keeps && this.phase !== "rest";
   }
 
   /** Takes what came from the origin, gives what the application gets. Views of `bytes`, not copies, in bodies. */
@@ -129,7 +138,7 @@ export class ResponseReader {
     if (head.status < 200 && head.status !== 101) {
       // RFC 9110 section 15.2: any number of them may come before the final one.
       this.#state = { kind: "head", reader: new HeadReader(parseStatusLine) };
-      forward.push(returnedHead(head));
+      forward.push(returnedHead(head, "close"));
       return true;
     }
     this.#status = head.status;
@@ -150,7 +159,9 @@ export class ResponseReader {
       default:
         return unreachable(framing);
     }
-    forward.push(returnedHead(head));
+    // To an application a response of HTTP/1.0 is the last on its connection (RFC 9112 section 9.3).
+    this.#keeps = framing.kind !== "close" && head.minor === 1 && this.#mayKeep();
+    forward.push(returnedHead(head, this.#keeps ? "keep" : "close"));
     return true;
   }
 

@@ -21,6 +21,13 @@ export const HTTP_MAX_FIELDS = 100;
 export const CHUNK_LINE_MAX_BYTES = 4096;
 /** 13 hex digits stay below 2^53, where a number still counts every byte. */
 export const CHUNK_SIZE_MAX_DIGITS = 13;
+/** What an application may send ahead of its answers before it is read no more: a head of its next request. */
+export const BEHIND_MAX_BYTES = HTTP_HEAD_MAX_BYTES;
+/**
+ * How long an application's connection may wait for its next request. Browsers keep theirs for minutes; one that sends
+ * just as it is closed has to connect again, so this is not short.
+ */
+export const APPLICATION_IDLE_MS = 60_000;
 /** Trailer section of a chunked body, judged like a head. */
 export const TRAILERS_MAX_BYTES = HTTP_HEAD_MAX_BYTES;
 /** 15 decimal digits stay below 2^53 too. */

@@ -1,6 +1,6 @@
 import { assert, type Destination, type DialResult } from "../../proto/index.ts";
 import { EMPTY } from "./bytes.ts";
-import { HttpNegotiation } from "./http-negotiation.ts";
+import { HttpNegotiation, LaterHttpNegotiation, startsHttp } from "./http-negotiation.ts";
 import { Socks4Negotiation } from "./socks4.ts";
 import { Socks5Negotiation } from "./socks5.ts";
 
@@ -31,9 +31,7 @@ export interface ConnectStep {
   readonly protocol: ProxyProtocol;
   /** For the far side, once connected: what arrived behind the request; for plain HTTP the rewritten request so far. */
   readonly early: Uint8Array;
-  /** Only for plain HTTP: everything the application sends from now on goes through it. Without it, bytes go as they are. */
-  readonly upload?: UploadFilter;
-  /** Only for plain HTTP whose response is to be read, because the connection to the origin may serve other requests. */
+  /** Only for plain HTTP: one request and its response are to be told from what follows. Without it, bytes go as they are. */
   readonly exchange?: ExchangeTerms;
   /** What to write to the application once the result is known. Unless it is `connected`, close after it. */
   answer(result: ConnectResult): Uint8Array;
@@ -42,9 +40,16 @@ export interface ConnectStep {
 /** What is to be known of a request whose response is read. */
 export interface ExchangeTerms {
   readonly method: string;
+  /** Everything the application sends from now on goes through it. */
   readonly upload: UploadFilter;
+  /** What has arrived behind the request already. */
+  readonly behind: Uint8Array;
+  /** The connection to the origin may serve other requests too. */
+  readonly sharesOrigin: boolean;
   /** It may be sent twice, and all of it is in `early`. */
   readonly isRepeatable: boolean;
+  /** The application's connection may take another request afterwards. */
+  readonly keepsApplication: boolean;
 }
 
 /** What the far server said; `noTunnel`: no link came up while the request waited; `lost`: nobody will say any more. */
@@ -52,7 +57,7 @@ export type ConnectResult = DialResult | "noTunnel" | "lost";
 
 /**
  * Cuts off what follows a plain HTTP request's body: the next request may be for another origin, and this one must not
- * read it. Counts bytes, keeps none.
+ * read it. Counts bytes, keeps none; what was pushed beyond `forward` belongs to what follows.
  */
 export interface UploadFilter {
   push(bytes: Uint8Array): UploadStep;
@@ -60,12 +65,7 @@ export interface UploadFilter {
 
 export interface UploadStep {
   readonly forward: Uint8Array;
-  /**
-   * The body is complete (or broken) and later bytes are dropped. No FIN for the origin yet: some take it for an abort.
-   * But once bytes were dropped (`forward` is shorter than what was pushed) it must get one: an origin that does not
-   * heed `Connection: close` would leave the application's second request waiting for ever; so it closes, and the
-   * application asks again on a new connection.
-   */
+  /** The body is complete (or broken), and later bytes are none of it. No FIN for the origin: some take it for an abort. */
   readonly done: boolean;
   /** The body's framing is broken: reset both sides. Given again by every later push, an empty one included. */
   readonly fault?: string;
@@ -73,8 +73,6 @@ export interface UploadStep {
 
 const SOCKS4_VERSION = 4;
 const SOCKS5_VERSION = 5;
-/** What a method can start with (RFC 9110 section 5.6.2, tchar). */
-const TOKEN_START = /[!#$%&'*+\-.^_`|~0-9a-z]/i;
 
 export interface NegotiationOptions {
   readonly credentials?: ProxyCredentials;
@@ -85,14 +83,26 @@ export interface NegotiationOptions {
 /** Tells the protocols apart by the first byte and hands the connection to the parser of that one. */
 export function createNegotiation(options: NegotiationOptions): Negotiation {
   let parser: Negotiation | undefined;
+  return untilEnded((bytes) => {
+    const [first] = bytes;
+    if (first === undefined) return { kind: "more", reply: EMPTY };
+    parser ??= parserFor(first, options);
+    return parser.push(bytes);
+  });
+}
+
+/** For a connection that has served a plain HTTP request: whatever comes is read as HTTP, and judged by itself. */
+export function createLaterNegotiation(options: NegotiationOptions): Negotiation {
+  const parser = new LaterHttpNegotiation(options);
+  return untilEnded((bytes) => parser.push(bytes));
+}
+
+function untilEnded(push: (bytes: Uint8Array) => NegotiationStep): Negotiation {
   let ended = false;
   return {
     push(bytes) {
       assert(!ended, "a negotiation ends with its first connect or reject");
-      const [first] = bytes;
-      if (first === undefined) return { kind: "more", reply: EMPTY };
-      parser ??= parserFor(first, options);
-      const step = parser.push(bytes);
+      const step = push(bytes);
       ended = step.kind !== "more";
       return step;
     },
@@ -103,7 +113,7 @@ function parserFor(first: number, options: NegotiationOptions): Negotiation {
   const { credentials } = options;
   if (first === SOCKS5_VERSION) return new Socks5Negotiation(credentials);
   if (first === SOCKS4_VERSION) return new Socks4Negotiation(credentials);
-  if (TOKEN_START.test(String.fromCharCode(first))) return new HttpNegotiation(options);
+  if (startsHttp(first)) return new HttpNegotiation(options);
   const reason = `first byte 0x${first.toString(16).padStart(2, "0")} starts neither SOCKS nor HTTP`;
   return { push: () => ({ kind: "reject", reply: EMPTY, reason }) };
 }

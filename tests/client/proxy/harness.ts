@@ -67,12 +67,13 @@ export function play(
 
 function relay(step: ConnectStep, input: Uint8Array, from: number, cuts: readonly number[]): Summary {
   let forwarded = text(step.early);
-  let upload: string = step.upload === undefined ? "raw" : state(step.upload.push(new Uint8Array(0)));
+  const filter = step.exchange?.upload;
+  let upload: string = filter === undefined ? "raw" : state(filter.push(new Uint8Array(0)));
   let start = from;
   for (const end of [...cuts, input.length]) {
     const chunk = input.subarray(start, end);
     start = end;
-    const result = step.upload?.push(chunk);
+    const result = filter?.push(chunk);
     forwarded += text(result?.forward ?? chunk);
     if (result !== undefined) upload = state(result);
   }

@@ -121,7 +121,7 @@ describe("a chunked request body", () => {
   });
 
   test("reports its fault again to whoever asks, an error among the first bytes included", () => {
-    const { upload } = connectStep(bytes(`${CHUNKED}zz`));
+    const upload = connectStep(bytes(`${CHUNKED}zz`)).exchange?.upload;
     const again = upload?.push(new Uint8Array(0));
     expect(again).toEqual({ forward: new Uint8Array(0), done: true, fault: "malformed chunk size" });
   });

@@ -1,74 +1,18 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { HttpExchange } from "../../../src/client/proxy/http-exchange.ts";
-import { OriginPool } from "../../../src/client/proxy/http-pool.ts";
 import { createNegotiation } from "../../../src/client/proxy/negotiation.ts";
-import type { RelaySocket } from "../../../src/runtime/relay.ts";
 import type { StreamListener } from "../../../src/runtime/tunnel-driver.ts";
-import { NotedStream } from "../support/noted-stream.ts";
-import { bytes } from "./harness.ts";
+import { at, type Far, NotedSocket, newFar, type Opened, useFars } from "../support/far.ts";
+import { bytes, text } from "./harness.ts";
 
-const pools: OriginPool[] = [];
-afterEach(() => {
-  for (const pool of pools.splice(0)) pool.close();
-});
-
-/** An application's socket, of which the test says how much it takes. */
-class NotedSocket implements RelaySocket {
-  readonly calls: string[] = [];
-  written = "";
-  room = Number.POSITIVE_INFINITY;
-
-  // Only this form is used.
-  write = ((data: Uint8Array) => {
-    if (this.room < 0) return -1;
-    const taken = data.subarray(0, this.room);
-    this.room -= taken.length;
-    this.written += Buffer.from(taken).toString("latin1");
-    return taken.length;
-  }) as RelaySocket["write"];
-
-  pause(): void {
-    this.calls.push("pause");
-  }
-  resume(): void {
-    this.calls.push("resume");
-  }
-  shutdown(): void {
-    this.calls.push("shutdown");
-  }
-  end(): number {
-    return this.calls.push("end");
-  }
-  terminate(): void {
-    this.calls.push("terminate");
-  }
-}
-
-interface Opened {
-  readonly listener: StreamListener;
-  readonly stream: NotedStream;
-}
-
-interface Far {
-  readonly pool: OriginPool;
-  readonly opened: Opened[];
-  readonly rejected: string[];
-  waiting: number;
-  state: "up" | "connecting" | "down";
-  isFull: boolean;
-}
-
-function newFar(): Far {
-  const pool = new OriginPool();
-  pools.push(pool);
-  return { pool, opened: [], rejected: [], waiting: 0, state: "up", isFull: false };
-}
+useFars();
 
 /** Sends a request as an application would, in one piece. */
 function ask(far: Far, head: string, waitMs = 1_000) {
   const step = createNegotiation({ keepOrigins: true }).push(bytes(`${head}\r\n\r\n`));
   if (step.kind !== "connect" || step.exchange === undefined) throw new Error("not a request to be read");
   const socket = new NotedSocket();
+  const kept: [behind: string, inputEnded: boolean][] = [];
   const exchange = new HttpExchange(
     socket,
     { ...step, exchange: step.exchange },
@@ -76,43 +20,20 @@ function ask(far: Far, head: string, waitMs = 1_000) {
       pool: far.pool,
       waitMs,
       onReject: (reason) => void far.rejected.push(reason),
-      keeper: {
-        get state() {
-          return far.state;
-        },
-        get downMs() {
-          return far.state === "up" ? 0 : 1e9;
-        },
-        wait: () => {
-          far.waiting += 1;
-          return () => {
-            far.waiting -= 1;
-          };
-        },
-        open: (_, listener) => {
-          if (far.isFull) return undefined;
-          const stream = new NotedStream();
-          far.opened.push({ listener, stream });
-          return stream;
-        },
-      },
+      onKept: (behind, inputEnded) => void kept.push([text(behind), inputEnded]),
+      keeper: far.keeper,
     },
   );
   exchange.start();
-  return { socket, exchange };
+  return { socket, exchange, kept };
 }
 
 const GET = "GET http://a.example/x HTTP/1.1";
 const POST = "POST http://a.example/x HTTP/1.1\r\nContent-Length: 4";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const SHOWN = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-
-/** The connection that was opened as the nth. */
-function at(far: Far, index: number): Opened {
-  const opened = far.opened[index];
-  if (opened === undefined) throw new Error(`only ${far.opened.length} were opened`);
-  return opened;
-}
+/** How it is told to an application whose connection is kept, and to one whose is not. */
+const SHOWN = OK;
+const LAST = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
 /** A whole request and its response, after which a connection is kept. */
 function warm(far: Far): Opened {
@@ -125,9 +46,9 @@ function warm(far: Far): Opened {
 }
 
 describe("a request and its response", () => {
-  test("then the application's connection ends, and the origin's is kept", () => {
+  test("then both connections are free for others", () => {
     const far = newFar();
-    const { socket, exchange } = ask(far, GET);
+    const { socket, exchange, kept } = ask(far, GET);
     const { listener, stream } = at(far, 0);
     expect(stream.written).toBe("GET /x HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n");
     expect(far.waiting).toBe(1);
@@ -135,11 +56,10 @@ describe("a request and its response", () => {
     expect(far.waiting).toBe(0);
     listener.onData(bytes(OK));
     expect(socket.written).toBe(SHOWN);
-    expect(socket.calls).toContain("shutdown");
+    expect([socket.calls, kept, exchange.done]).toEqual([["resume"], [["", false]], true]);
     expect(stream).toMatchObject({ calls: [], consumedBytes: OK.length });
     expect(far.pool.stats().kept).toBe(1);
     exchange.socketClose();
-    expect(exchange.done).toBe(true);
     expect(stream.calls).toEqual([]);
   });
 
@@ -195,7 +115,7 @@ describe("a request and its response", () => {
 describe("an application that is slow", () => {
   test("has its origin wait: credit only for what it took, and nothing is kept before", () => {
     const far = newFar();
-    const { socket, exchange } = ask(far, GET);
+    const { socket, exchange, kept } = ask(far, GET);
     const { listener, stream } = at(far, 0);
     socket.room = 0;
     const body = "b".repeat(10_000);
@@ -206,12 +126,12 @@ describe("an application that is slow", () => {
     exchange.socketDrain();
     expect(stream.consumedBytes).toBeGreaterThan(4_000);
     expect(stream.consumedBytes).toBeLessThan(6_000);
-    expect([far.pool.stats().kept, socket.calls.includes("shutdown")]).toEqual([0, false]);
+    expect([far.pool.stats().kept, kept]).toEqual([0, []]);
     socket.room = Number.POSITIVE_INFINITY;
     exchange.socketDrain();
     expect([stream.consumedBytes, far.pool.stats().kept]).toEqual([response.length, 1]);
     expect(socket.written).toEndWith(body);
-    expect(socket.calls).toContain("shutdown");
+    expect(kept).toEqual([["", false]]);
   });
 
   test.each([
@@ -269,7 +189,7 @@ describe("an application that leaves", () => {
     exchange.socketEnd();
     expect(stream.calls).toEqual(["finish"]);
     listener.onData(bytes(OK));
-    expect([socket.written, far.pool.stats().kept]).toEqual([SHOWN, 0]);
+    expect([socket.written, far.pool.stats().kept]).toEqual([LAST, 0]);
     expect(socket.calls.at(-1)).toBe("end");
     expect(exchange.done).toBe(true);
   });
@@ -281,7 +201,7 @@ describe("an application that leaves", () => {
     exchange.socketData(bytes("bo"));
     listener.onData(bytes(OK));
     exchange.socketData(bytes("dy"));
-    expect([socket.written, stream.calls, far.pool.stats().kept]).toEqual([SHOWN, ["reset"], 0]);
+    expect([socket.written, stream.calls, far.pool.stats().kept]).toEqual([LAST, ["reset"], 0]);
     expect(stream.written).toEndWith("\r\n\r\nbo");
   });
 
@@ -295,13 +215,15 @@ describe("an application that leaves", () => {
 
   test("a second request on its connection never reaches the origin", () => {
     const far = newFar();
-    const { exchange } = ask(far, GET);
+    const { socket, exchange, kept } = ask(far, GET);
     exchange.socketData(bytes(`${GET}\r\n\r\n`));
     expect(at(far, 0).stream.written.match(/GET/g)).toHaveLength(1);
     // Its end is known, so nobody has to wait for the origin's.
     expect(at(far, 0).stream.calls).toEqual([]);
     at(far, 0).listener.onData(bytes("HTTP/1.1 200 OK\r\n\r\nuntil"));
     expect(at(far, 0).stream.calls).toEqual(["finish"]);
+    at(far, 0).listener.onFin();
+    expect([socket.calls.includes("shutdown"), kept]).toEqual([true, []]);
   });
 });
 
