@@ -34,11 +34,27 @@ function takeRequest(input: string): { method: string; path: string; length: num
   if (head === "") return undefined;
   const rest = input.slice(head.length);
   if (/^Transfer-Encoding:/im.test(head)) {
-    const [body] = /^(?:[1-9a-f]+\r\n[\s\S]*?\r\n)*?0+\r\n(?:[^\r\n]+\r\n)*\r\n/i.exec(rest) ?? [];
-    return body === undefined ? undefined : { method, path, length: head.length + body.length };
+    const body = chunkedLength(rest);
+    return body === undefined ? undefined : { method, path, length: head.length + body };
   }
   const body = Number(/^Content-Length:\s*(\d+)/im.exec(head)?.[1] ?? 0);
   return rest.length < body ? undefined : { method, path, length: head.length + body };
+}
+
+/** How long a body in chunks is, its end included; undefined if it has not come or is broken. */
+function chunkedLength(input: string): number | undefined {
+  for (let at = 0; ; ) {
+    const [line, size] = /^([\da-f]+)(?:;[^\r\n]*)?\r\n/i.exec(input.slice(at)) ?? [];
+    if (line === undefined || size === undefined) return undefined;
+    at += line.length;
+    const bytes = Number.parseInt(size, 16);
+    if (bytes === 0) {
+      const [end] = /^(?:[^\r\n]+\r\n)*\r\n/.exec(input.slice(at)) ?? [];
+      return end === undefined ? undefined : at + end.length;
+    }
+    if (input.slice(at + bytes, at + bytes + 2) !== "\r\n") return undefined;
+    at += bytes + 2;
+  }
 }
 
 /** Lets every origin answer the whole requests that it has, until no more come of that. */
