@@ -14,9 +14,8 @@ import type { Log, LogFields } from "../runtime/log.ts";
 import { type DriverEvent, type StreamListener, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import type { TunnelStream } from "../runtime/tunnel-stream.ts";
 import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
-import { logDialProblem } from "./dial-problem.ts";
 import { LinkSet } from "./link-set.ts";
-import { DIAL_PROBLEMS, type DialOutcome, type DialProblem, type LinkShell } from "./link-shell.ts";
+import { DIAL_PROBLEMS, type DialOutcome, type LinkShell } from "./link-shell.ts";
 import { type Disturbance, NetworkWatch } from "./network-watch.ts";
 import { raceDials } from "./race-dials.ts";
 import type { LinkState } from "./slot-keeper.ts";
@@ -181,7 +180,8 @@ export class Keeper {
       onUp: (slot) => this.#onUp(slot),
       onDialFailed: (slot, problem, reason) => {
         this.lastProblem = reason;
-        logDialProblem(log, problem, { ...this.#which(slot), reason });
+        const { level, what } = DIAL_PROBLEMS[problem];
+        log[level](what, { ...this.#which(slot), reason });
       },
       onDown: (slot, reason) => {
         this.lastProblem = reason;
