@@ -222,7 +222,7 @@ describe("with a password", () => {
     const lines: string[] = [];
     const client = await start({ credentials, log: listLog(lines) });
     const request = (token: string) =>
-      proxied().replace("\r\n\r\n", `\r\nProxy-Authorization: Basic ${token}\r\n\r\n`);
+      proxied().replace("\r\n\r\n", `\r\nConnection: close\r\nProxy-Authorization: Basic ${token}\r\n\r\n`);
     const password = (word: string) =>
       `\x05\x01\x02\x01\x05alice${String.fromCharCode(word.length)}${word}${socks5().slice(3)}GET / HTTP/1.0\r\n\r\n`;
     expect(await send(client.port, [request(encoded)])).toContain("secret");
