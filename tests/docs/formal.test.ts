@@ -1,0 +1,67 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The checker itself runs by scripts/formal.sh. Here its files are held to each other, so that none goes stale. */
+const DIRECTORY = join(import.meta.dir, "../../docs/formal");
+const read = (name: string) => readFileSync(join(DIRECTORY, name), "utf8");
+
+const models = readdirSync(DIRECTORY)
+  .filter((name) => name.endsWith(".vp"))
+  .map((name) => name.slice(0, -".vp".length))
+  .sort();
+const expected = read("expected.txt")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"))
+  .map((line) => line.split(" "));
+
+test("every model has an expected result, and every result a model", () => {
+  expect(models.length).toBeGreaterThan(10);
+  expect(expected.map(([model = ""]) => model).sort()).toEqual(models);
+});
+
+test.each(expected)("%s: one result per query", (model = "", _sessions = "", code = "") => {
+  const [, queries = ""] = read(`${model}.vp`).split("queries[");
+  const kinds = [...queries.matchAll(/^\t(confidentiality|authentication|unlinkability)\?/gm)];
+  const letters = kinds.map(([, kind = ""]) => kind.slice(0, 1));
+  expect(code.replaceAll(/\d/g, "")).toBe(letters.join(""));
+  expect(code).toMatch(/^(?:[acu][01])+$/);
+});
+
+test.each(expected)("%s: the recorded result is the expected one", (model = "", sessions = "", code = "") => {
+  const results = read("results.txt");
+  const row = results.split("\n").find((line) => line.startsWith(`${model} `));
+  expect(row?.split(/\s+/)).toEqual([
+    model,
+    sessions,
+    "sessions",
+    expect.any(String),
+    "s",
+    code,
+    "ok",
+  ]);
+  const [, output = ""] = results.split(`\n==> ${model}.vp --sessions ${sessions}\n`);
+  expect(output.split("\n==> ")[0]?.trimEnd()).toEndWith(`\n${code}`);
+});
+
+test.each(models.filter((name) => name.startsWith("broken-")))("%s is found to be broken", (model) => {
+  const [, , code = ""] = expected.find(([name]) => name === model) ?? [];
+  expect(code).toContain("1");
+});
+
+test.each(models)("%s is told of in the README", (model) => {
+  expect(read("README.md")).toMatch(new RegExp(`^\\| \`${model}\` \\|`, "m"));
+});
+
+/** Lines that say what a model asks and assumes, not what the protocol is. */
+const SETTING =
+  /^(?:\/\/.*|attacker\[.*|phase\[.*|principal \w+\[leaks .*|queries\[|\t?(?:confidentiality|authentication)\?.*|\t\tprecondition\[.*|\t?\]|)$/;
+
+test.each(
+  models.filter((name) => /^(?:forward-secrecy|quantum|kci-|identity-)/.test(name)),
+)("%s is the handshake of agreement.vp, line by line", (model) => {
+  const protocol = new Set(read("agreement.vp").split("\n"));
+  const lines = read(`${model}.vp`).replaceAll("[weak from phase 1]", "").split("\n");
+  expect(lines.filter((line) => !protocol.has(line) && !SETTING.test(line))).toEqual([]);
+  expect(lines.length).toBeGreaterThan(60);
+});
