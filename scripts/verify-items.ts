@@ -41,6 +41,7 @@ const TUNNEL: readonly Item[] = [
     command: tests(
       "tests/cli",
       "tests/client",
+      "tests/docs",
       "tests/server",
       "tests/runtime",
       "tests/proto",
@@ -169,6 +170,20 @@ const STRANGERS: readonly Item[] = [
     "5.6",
     "modes of files, arguments, environment, logs; a copy of the server's state lets nobody in",
     "secrets",
+  ),
+  e2e(
+    "weak-points",
+    "5.3",
+    "who is asked for names; a server without descriptors",
+    "names.netns",
+    "descriptors",
+  ),
+  e2e(
+    "theft",
+    "5.6",
+    "10,000 links: prekeys distinct, none on disk; a copied state is no client",
+    "prekeys",
+    "theft",
   ),
 ];
 

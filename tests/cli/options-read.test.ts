@@ -30,13 +30,16 @@ function namesRead({ statements }: Source): string[] {
 }
 
 describe("an option that is parsed does something:", () => {
-  test.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])("%s reads every one of its own", async (name) => {
-    const { default: command } = await COMMANDS[name].load();
-    const read = new Set(filesOf(name).flatMap(namesRead));
-    const declared = Object.keys(command.flags);
-    expect(declared.length).toBeGreaterThan(0);
-    expect(declared.filter((flag) => !read.has(flag))).toEqual([]);
-  });
+  test.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])(
+    "%s reads every one of its own",
+    async (name) => {
+      const { default: command } = await COMMANDS[name].load();
+      const read = new Set(filesOf(name).flatMap(namesRead));
+      const declared = Object.keys(command.flags);
+      expect(declared.length).toBeGreaterThan(0);
+      expect(declared.filter((flag) => !read.has(flag))).toEqual([]);
+    },
+  );
 
   test("one that is not read would be found", () => {
     const text = `const { a, "b-c": d } = args.values; f(values.e, values["g-h"]); // values.ignored`;

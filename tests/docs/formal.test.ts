@@ -31,15 +31,7 @@ test.each(expected)("%s: one result per query", (model = "", _sessions = "", cod
 test.each(expected)("%s: the recorded result is the expected one", (model = "", sessions = "", code = "") => {
   const results = read("results.txt");
   const row = results.split("\n").find((line) => line.startsWith(`${model} `));
-  expect(row?.split(/\s+/)).toEqual([
-    model,
-    sessions,
-    "sessions",
-    expect.any(String),
-    "s",
-    code,
-    "ok",
-  ]);
+  expect(row?.split(/\s+/)).toEqual([model, sessions, "sessions", expect.any(String), "s", code, "ok"]);
   const [, output = ""] = results.split(`\n==> ${model}.vp --sessions ${sessions}\n`);
   expect(output.split("\n==> ")[0]?.trimEnd()).toEndWith(`\n${code}`);
 });
@@ -57,11 +49,12 @@ test.each(models)("%s is told of in the README", (model) => {
 const SETTING =
   /^(?:\/\/.*|attacker\[.*|phase\[.*|principal \w+\[leaks .*|queries\[|\t?(?:confidentiality|authentication)\?.*|\t\tprecondition\[.*|\t?\]|)$/;
 
-test.each(
-  models.filter((name) => /^(?:forward-secrecy|quantum|kci-|identity-)/.test(name)),
-)("%s is the handshake of agreement.vp, line by line", (model) => {
-  const protocol = new Set(read("agreement.vp").split("\n"));
-  const lines = read(`${model}.vp`).replaceAll("[weak from phase 1]", "").split("\n");
-  expect(lines.filter((line) => !protocol.has(line) && !SETTING.test(line))).toEqual([]);
-  expect(lines.length).toBeGreaterThan(60);
-});
+test.each(models.filter((name) => /^(?:forward-secrecy|quantum|kci-|identity-)/.test(name)))(
+  "%s is the handshake of agreement.vp, line by line",
+  (model) => {
+    const protocol = new Set(read("agreement.vp").split("\n"));
+    const lines = read(`${model}.vp`).replaceAll("[weak from phase 1]", "").split("\n");
+    expect(lines.filter((line) => !protocol.has(line) && !SETTING.test(line))).toEqual([]);
+    expect(lines.length).toBeGreaterThan(60);
+  },
+);

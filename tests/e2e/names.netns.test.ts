@@ -35,7 +35,11 @@ if (isInside) {
     await Bun.udpSocket({
       hostname: "127.0.0.1",
       port: 53,
-      socket: { data: (socket, query, port, from) => socket.send(answer(query, asked), port, from) },
+      socket: {
+        data(socket, query, port, from) {
+          socket.send(answer(query, asked), port, from);
+        },
+      },
     });
   });
   afterAll(() => {

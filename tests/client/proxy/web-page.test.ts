@@ -6,7 +6,13 @@ import { bytes, play } from "./harness.ts";
  * a body of the page's choice, under a Host of the page's choice (DNS rebinding), and TLS. Nothing of it may be a
  * request to connect, and nothing behind a refused head may be looked at.
  */
-const HOSTS = ["127.0.0.1:1080", "localhost:1080", "[::1]:1080", "evil.example:1080", "evil.example"] as const;
+const HOSTS = [
+  "127.0.0.1:1080",
+  "localhost:1080",
+  "[::1]:1080",
+  "evil.example:1080",
+  "evil.example",
+] as const;
 
 /** Bodies that would be requests, if anybody read them as the beginning of something. */
 const SMUGGLED = [
