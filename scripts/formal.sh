@@ -54,8 +54,12 @@ while read -r model sessions expected; do
   fi
   if [ -n "$record" ]; then
     mkdir -p results
+    digest=$(sha256sum "$model.vp" | cut -c 1-16)
     # Without the time of day.
-    { echo "$found, $sessions sessions, $seconds s"; sed -E 's/ at [0-9:]+ [AP]M//' "$work/out"; } >"results/$model.txt"
+    {
+      echo "$found, model $digest, $sessions sessions, $seconds s"
+      sed -E 's/ at [0-9:]+ [AP]M//' "$work/out"
+    } >"results/$model.txt"
   fi
 done <expected.txt
 echo "$passed passed, $failed failed"
