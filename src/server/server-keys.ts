@@ -79,7 +79,8 @@ export class ServerKeys {
 
   /**
    * Makes a new identity and the statement of it. Durable when it returns; a crash at any moment leaves the old
-   * identity or the new one with its statement. Throws UsageError if the disk does not take it; then nothing has changed.
+   * identity or the new one with its statement. Throws UsageError if the disk does not take it; then the old one is
+   * offered as before. If all but the sync of the directory was done, the next start may have the new one.
    */
   rotate(): Rotation {
     const identity = generateIdentity(this.#random);
