@@ -15,6 +15,9 @@ const ANSWER =
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 74\r\nConnection: close\r\n\r\n" +
   "rvpn: this is a proxy: send an absolute http:// URL, or CONNECT host:port\n";
 
+/** What a browser adds of itself, as for a request of a site's own page: no answer depends on it. */
+const FETCH = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+
 /** Somebody on the machine whom a request would reach if it were forwarded. */
 class Victim {
   readonly #server: Server;
@@ -101,7 +104,7 @@ describe("a page that aims a request at the port", () => {
         "OPTIONS *",
         "DELETE //h/",
       ]) {
-        const request = `${line} HTTP/1.1\r\nHost: ${host}:${client.port}\r\nOrigin: http://${host}\r\n\r\n`;
+        const request = `${line} HTTP/1.1\r\nHost: ${host}:${client.port}\r\nOrigin: http://${host}\r\n${FETCH}\r\n`;
         const expected = line.startsWith("HEAD") ? ANSWER.slice(0, ANSWER.indexOf("\r\n\r\n") + 4) : ANSWER;
         expect([line, host, await send(client.port, [request], 1)]).toEqual([line, host, expected]);
       }
@@ -188,6 +191,20 @@ test("TLS gets no byte, also with a SOCKS request in its ClientHello", async () 
 });
 
 describe("a proxy request aimed at the proxy itself", () => {
+  test("is refused by the server: there this address is the server's own", async () => {
+    victim = new Victim();
+    const home = await newHome();
+    home.allow = [];
+    await home.startServer();
+    const client = await home.startClient();
+    target = client.port;
+    expect(await send(client.port, [proxied()])).toStartWith("HTTP/1.1 403 ");
+    expect(await send(client.port, [tunnelled()])).toStartWith("HTTP/1.1 403 ");
+    // RFC 1928: 2 is "not allowed by ruleset"; SOCKS4 knows 0x5b alone.
+    expect(await send(client.port, [socks5()])).toStartWith("\x05\x00\x05\x02");
+    expect(await send(client.port, [socks4()])).toStartWith("\x00\x5b");
+  });
+
   test("ends after one round: what the server would connect back is in origin-form", async () => {
     // The server may reach loopback here, where the client is too; by default its policy refuses that before.
     const client = await start();

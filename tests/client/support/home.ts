@@ -17,6 +17,8 @@ const POLL_MS = 5;
 /** A real server and a real client in this process, with a wire between them. */
 export class Home {
   readonly wire = new Wire();
+  /** What clients may reach besides what every server lets them: read when a server starts. */
+  allow: readonly string[] = ["127.0.0.0/8"];
   readonly #dir = mkdtempSync(join(tmpdir(), "rvpn-client-"));
   readonly #clients: { readonly client: RunningClient; readonly store: ClientStore }[] = [];
   #port = 0;
@@ -44,7 +46,7 @@ export class Home {
       path: "/",
       store: this.#store,
       stateDir: join(this.#dir, `server${this.#servers - 1}`),
-      policy: new DestinationPolicy({ allow: ["127.0.0.0/8"], deny: [] }),
+      policy: new DestinationPolicy({ allow: this.allow, deny: [] }),
       trustedProxies: new TrustedProxies([]),
       padding: "padme",
       resumeWindowMs: 60_000,
