@@ -189,6 +189,7 @@ const FAST: readonly Item[] = [
     "50 requests over at most 3 origin connections; 50 TLS connections at 50 ms save the connect",
     "pool-http",
     "pool-ahead.netns",
+    "keep-alive",
   ),
   {
     name: "bench-pool",
