@@ -55,7 +55,9 @@ const SETTING =
   /^(?:\/\/.*|attacker\[.*|phase\[.*|principal \w+\[leaks .*|queries\[|\t?(?:confidentiality|authentication|equivalence)\?.*|\t\tprecondition\[.*|\t?\]|)$/;
 
 test.each(
-  models.filter((name) => /^(?:transcript|ratchet-key|forward-secrecy|quantum|kem-broken|kci-|identity-)/.test(name)),
+  models.filter((name) =>
+    /^(?:transcript|ratchet-key|forward-secrecy|quantum|kem-broken|kci-|identity-)/.test(name),
+  ),
 )("%s is the handshake of agreement.vp, line by line", (model) => {
   const protocol = new Set(read("agreement.vp").split("\n"));
   const lines = read(`${model}.vp`)
