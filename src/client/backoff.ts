@@ -2,6 +2,8 @@ import type { Random } from "../proto/index.ts";
 
 const FIRST_MS = 250;
 const LONGEST_MS = 30_000;
+/** After so many the next delay is FIRST_MS × 2², at most. */
+const FAILURES_WITHIN_A_SECOND = 3;
 /** While a request waits, the next attempt is at most this far away. */
 export const LONGEST_WAITED_FOR_MS = 1_000;
 
@@ -20,6 +22,11 @@ export class Backoff {
   /** A link came up. */
   reset(): void {
     this.#failures = 0;
+  }
+
+  /** A link came up, but links die of it: the next dials do not come at once, but within a second as streams wait. */
+  calm(): void {
+    this.#failures = Math.min(this.#failures, FAILURES_WITHIN_A_SECOND);
   }
 
   /** Ms until the next attempt. `waitedFor`: a request waits for the link. */

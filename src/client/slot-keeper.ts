@@ -140,6 +140,7 @@ export class SlotKeeper<D extends FreshLink> {
     this.ups += 1;
     this.#upAt = this.#shell.now();
     if (this.#young < MAX_YOUNG) this.#backoff.reset();
+    else this.#backoff.calm();
     if (old !== undefined) this.#shell.lose(old, "replaced by a newer link");
     this.#shell.onUp(this.slot);
     return true;

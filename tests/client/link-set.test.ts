@@ -211,7 +211,9 @@ describe("a lost link", () => {
       waits.push(bench.untilDial());
     }
     expect(waits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
-    expect(Math.max(...waits)).toBeGreaterThan(5_000);
+    // Streams may wait all the same: what is meant for a server that is away does not fit one that is there.
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1_000);
+    expect(waits.slice(8).reduce((sum, wait) => sum + wait)).toBeGreaterThan(2_000);
     const link = bench.bringUp();
     bench.run(300);
     bench.lose(link, "cut");
