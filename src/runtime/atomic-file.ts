@@ -21,7 +21,8 @@ const LEFTOVER = /\.[0-9a-f-]{36}\.tmp$/;
 
 /**
  * Puts `text` into the file `path`, mode 0600 whatever the umask. Durable when it returns; a crash at any moment
- * leaves the old file or the new one, whole. Throws UsageError if the disk does not take it; `path` is then as before.
+ * leaves the old file or the new one, whole. Throws UsageError if the disk does not take it; `path` is then as before,
+ * unless only the folder could not be synced: then either may be found after a power cut.
  */
 export function writeFileAtomic(path: string, text: string): void {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;

@@ -59,7 +59,7 @@ export interface NewInvite {
 
 /**
  * All that a server keeps: its identity, the gate's keys, who may come in. Every change is on the disk before it shows
- * here, and before the method returns; if the disk does not take it the method throws and nothing has changed.
+ * here, and before the method returns; if the disk does not take it the method throws and nothing has changed in this process.
  */
 export class ServerStore {
   readonly keys: ServerKeys;

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
-import { ProxyConnection } from "../../src/client/proxy-connection.ts";
 import { Dice } from "../sim/dice.ts";
 import { bytes } from "./proxy/harness.ts";
-import { type Far, NotedSocket, newFar, type Opened, useFars } from "./support/far.ts";
+import { type Far, NotedSocket, newFar, type Opened, proxyTo, useFars } from "./support/far.ts";
 
 useFars();
 
@@ -85,13 +84,7 @@ function answerAll(far: Far, read: Map<Opened, number>): void {
 function play(input: string, cuts: readonly number[], answersBetween: boolean) {
   const far = newFar();
   const socket = new NotedSocket();
-  const connection = new ProxyConnection(socket, {
-    keeper: far.keeper,
-    origins: far.pool,
-    optimistic: false,
-    waitMs: 1_000,
-    onReject: (reason) => void far.rejected.push(reason),
-  });
+  const connection = proxyTo(far, socket);
   const read = new Map<Opened, number>();
   let start = 0;
   for (const end of [...cuts, input.length]) {

@@ -1,22 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { BEHIND_MAX_BYTES, HTTP_HEAD_MAX_BYTES } from "../../src/client/proxy/limits.ts";
-import { ProxyConnection, type ProxyOptions } from "../../src/client/proxy-connection.ts";
+import type { ProxyOptions } from "../../src/client/proxy-connection.ts";
 import { bytes, CREDENTIALS } from "./proxy/harness.ts";
-import { at, type Far, NotedSocket, newFar, useFars } from "./support/far.ts";
+import { at, type Far, NotedSocket, newFar, proxyTo, useFars } from "./support/far.ts";
 
 useFars();
 
 /** An application at the proxy. */
 function connect(far: Far, options: Partial<ProxyOptions> = {}) {
   const socket = new NotedSocket();
-  const connection = new ProxyConnection(socket, {
-    keeper: far.keeper,
-    origins: far.pool,
-    optimistic: false,
-    waitMs: 1_000,
-    onReject: (reason) => void far.rejected.push(reason),
-    ...options,
-  });
+  const connection = proxyTo(far, socket, options);
   let seen = 0;
   return {
     socket,

@@ -1,6 +1,7 @@
 import { afterEach } from "bun:test";
 import { OriginPool } from "../../../src/client/proxy/http-pool.ts";
 import type { RequestKeeper } from "../../../src/client/proxy-connection.ts";
+import { ProxyConnection, type ProxyOptions } from "../../../src/client/proxy-connection.ts";
 import type { RelaySocket } from "../../../src/runtime/relay.ts";
 import type { StreamListener } from "../../../src/runtime/tunnel-driver.ts";
 import { NotedStream } from "./noted-stream.ts";
@@ -106,4 +107,16 @@ export function at(far: Far, index: number): Opened {
   const opened = far.opened[index];
   if (opened === undefined) throw new Error(`only ${far.opened.length} were opened`);
   return opened;
+}
+
+/** An application's connection to a proxy whose far side is `far`. */
+export function proxyTo(far: Far, socket: NotedSocket, options: Partial<ProxyOptions> = {}): ProxyConnection {
+  return new ProxyConnection(socket, {
+    keeper: far.keeper,
+    origins: far.pool,
+    optimistic: false,
+    waitMs: 1_000,
+    onReject: (reason) => void far.rejected.push(reason),
+    ...options,
+  });
 }
