@@ -9,6 +9,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // The third compiler costs a tenth of the first gigabyte, and its code gains nothing where the kernel and the ciphers
   // do the work: not after 5,000 connections either.
   BUN_JSC_useFTLJIT: "0",
+  // Bytes that are allocated between two collections, at least; 32 MiB otherwise. Each view of a large buffer counts as
+  // much as the buffer, so that the collector ran 270 times for a gigabyte. What is large is given back without it.
+  BUN_JSC_largeHeapSize: "67108864",
 };
 
 /**

@@ -7,6 +7,7 @@ import {
   type PaddingPolicy,
   ProtocolError,
   type Random,
+  release,
   type Successor,
   type Suite,
 } from "../proto/index.ts";
@@ -135,6 +136,7 @@ class LinkSocket {
         const whole = pending === undefined ? message : joined(pending, message);
         pending = undefined;
         this.#socket.send(whole);
+        release(message);
         return true;
       },
       close: () => this.close(),

@@ -1,8 +1,10 @@
 import { assert } from "./assert.ts";
+import { release } from "./release.ts";
 
 /**
  * The bytes of one stream direction that the peer has not acknowledged, as the chunks they came in. Offsets are counted
- * from the stream's first byte. Nothing is copied: `slice` returns views, `discard` drops whole chunks.
+ * from the stream's first byte. Nothing is copied: `slice` returns views, `discard` drops whole chunks,
+ * whose memory is given back: nobody else may have a use for it.
  */
 export class ChunkQueue {
   #chunks: Uint8Array[] = [];
@@ -52,6 +54,7 @@ export class ChunkQueue {
     for (const chunk of this.#chunks) {
       if (this.#base + chunk.length > offset) break;
       this.#base += chunk.length;
+      release(chunk);
       drop += 1;
     }
     if (drop === 0) return;
@@ -62,6 +65,7 @@ export class ChunkQueue {
 
   /** Drops everything; for a stream that was reset. */
   clear(): void {
+    for (const chunk of this.#chunks) release(chunk);
     this.#chunks = [];
     this.#base = this.#end;
     this.#rewind();

@@ -19,6 +19,7 @@ export * from "./link-text.ts";
 export * from "./padding.ts";
 export * from "./random.ts";
 export * from "./refusals.ts";
+export * from "./release.ts";
 export * from "./text.ts";
 export * from "./tunnel.ts";
 export * from "./tunnel-key.ts";

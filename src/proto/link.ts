@@ -7,6 +7,7 @@ import type { Frame, HelloFrame } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import { Liveness } from "./liveness.ts";
 import { type PaddingPolicy, paddingFor } from "./padding.ts";
+import { release } from "./release.ts";
 
 /** Stream units below `end` are in a packet: what its acknowledgement frees. */
 export interface SentUnits {
@@ -88,7 +89,8 @@ export class Link {
   }
 
   /**
-   * One message from the carrier: the frames of the packet it completes, or none while a body is still to come.
+   * One message from the carrier, which is taken over: the frames of the packet it completes, or none while a body is
+   * still to come.
    * @throws ProtocolError; the link must then be closed.
    */
   receive(message: Uint8Array, now: number): readonly Frame[] {
@@ -196,7 +198,9 @@ export class Link {
     if (size !== undefined && (size < LIMITS.minBodyBytes || size > LIMITS.maxChunkBytes)) {
       throw new ProtocolError("tooLarge", `body of ${size} bytes`);
     }
-    return this.#ratchet.open(lead, body, now);
+    const opened = this.#ratchet.open(lead, body, now);
+    if (body !== undefined) release(body);
+    return opened;
   }
 
   // A packet arrived, with `bytes` that want an acknowledgement.

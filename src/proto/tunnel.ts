@@ -115,7 +115,7 @@ export class Tunnel {
     if (stream?.phase.kind === "open") this.#core.respond(stream, result, now);
   }
 
-  /** Queues bytes, which the tunnel keeps: do not change them. False: pause until the `writable` event. */
+  /** Queues bytes, which the tunnel takes over (`release`). False: pause until the `writable` event. */
   write(id: number, bytes: Uint8Array, now: number): boolean {
     const core = this.#core;
     const stream = core.streams.get(id);

@@ -1,5 +1,5 @@
 import type { Socket } from "bun";
-import type { DialResult, ResetCode } from "../proto/index.ts";
+import { type DialResult, type ResetCode, release } from "../proto/index.ts";
 import type { StreamListener } from "./tunnel-driver.ts";
 import type { TunnelStream } from "./tunnel-stream.ts";
 
@@ -32,8 +32,10 @@ export class Relay implements StreamListener {
   readonly #options: RelayOptions;
   #socket: RelaySocket | undefined;
   #stream: TunnelStream | undefined;
-  /** Bytes that the socket has not taken yet, oldest first. */
+  /** Chunks that the socket has not taken all of yet, oldest first. */
   #pending: Uint8Array[] = [];
+  /** How much of the first one it has taken. */
+  #takenOfFirst = 0;
   /** How many of them, in front, did not come through the stream. */
   #injectedBytes = 0;
   #inputEnded = false;
@@ -185,7 +187,8 @@ export class Relay implements StreamListener {
     let taken = 0;
     while (this.#pending[0] !== undefined) {
       const bytes = this.#pending[0];
-      const count = this.#socket.write(bytes);
+      const left = bytes.length - this.#takenOfFirst;
+      const count = this.#socket.write(bytes, this.#takenOfFirst, left);
       if (count < 0) {
         this.#broken = true;
         // Of a socket that is not paused the rest of the input is still to come, then its end.
@@ -193,11 +196,13 @@ export class Relay implements StreamListener {
         return;
       }
       taken += count;
-      if (count < bytes.length) {
-        this.#pending[0] = bytes.subarray(count);
+      if (count < left) {
+        this.#takenOfFirst += count;
         break;
       }
       this.#pending.shift();
+      this.#takenOfFirst = 0;
+      release(bytes);
     }
     if (taken === 0) return;
     this.#progressAt = performance.now();

@@ -16,7 +16,7 @@ import { TunnelStream } from "./tunnel-stream.ts";
 
 /** What moves a link's messages: a WebSocket of either end. Order is kept; a message is whole or the link is over. */
 export interface Carrier {
-  /** False when the message was not taken: the link is over. */
+  /** Takes the message over. False when it could not be sent: the link is over. */
   send(message: Uint8Array): boolean;
   /** Ends the carrier; calling it again does nothing. */
   close(): void;
@@ -114,7 +114,7 @@ export class TunnelDriver {
     this.flush();
   }
 
-  /** One message arrived on `link`. */
+  /** One message arrived on `link`; it is taken over. */
   receive(link: Link, message: Uint8Array): void {
     if (!this.#carriers.has(link)) return;
     this.#guard(link, () => this.#tunnel.receive(link, message, performance.now()));

@@ -1,4 +1,5 @@
 import type { ServerWebSocket } from "bun";
+import { release } from "../proto/index.ts";
 import type { Carrier } from "../runtime/tunnel-driver.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 
@@ -10,8 +11,12 @@ const DROPPED = 0;
 /** A server's WebSocket as the carrier of a link. */
 export function wsCarrier(ws: ServerWebSocket<unknown>): Carrier {
   return {
-    send: (message) =>
-      ws.getBufferedAmount() < SERVER_LIMITS.socketBufferBytes && ws.sendBinary(message) !== DROPPED,
+    send: (message) => {
+      if (ws.getBufferedAmount() >= SERVER_LIMITS.socketBufferBytes) return false;
+      const isTaken = ws.sendBinary(message) !== DROPPED;
+      release(message);
+      return isTaken;
+    },
     close: () => ws.close(NORMAL_CLOSURE),
   };
 }

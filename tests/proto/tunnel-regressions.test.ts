@@ -74,11 +74,11 @@ describe("a link that replaces one which still works", () => {
 
   test("drops what waits to be sent again once the application is known to have it", () => {
     const { pair, stream, old } = streaming();
-    const warmUp = bytes(LIMITS.initialWindowBytes / 2);
+    const warmUp = LIMITS.initialWindowBytes / 2;
     for (let round = 0; round < 4; round++) {
-      pair.server.write(stream, warmUp, pair.now);
+      pair.server.write(stream, bytes(warmUp), pair.now);
       pair.run();
-      pair.client.consumed(stream, warmUp.length, pair.now);
+      pair.client.consumed(stream, warmUp, pair.now);
       pair.run();
     }
     const fresh = pair.offer();

@@ -8,7 +8,7 @@ import { nextPacket } from "../../src/proto/tunnel-transmit.ts";
 import { seededRandom } from "./support/random.ts";
 import { ratchetPair } from "./support/ratchets.ts";
 
-const MiB = new Uint8Array(1024 * 1024);
+const MiB = 1024 * 1024;
 
 /** A server's tunnel with a link, and streams that have sent and been credited `past` MiB and hold `unsent` bytes. */
 function sender(streams: readonly { id: number; past: number; unsent: number }[]) {
@@ -33,11 +33,11 @@ function fill({ id, sending }: Stream, past: number, unsent: number): void {
   sending.open({ type: "proxyResponse", stream: id, result: "connected" });
   sending.headSent();
   for (let count = 0; count < past; count++) {
-    sending.write(MiB);
-    sending.bytesSent(MiB.length);
+    sending.write(new Uint8Array(MiB));
+    sending.bytesSent(MiB);
     sending.ack(sending.nextUnit);
   }
-  sending.credit(past * MiB.length, (past + 4) * MiB.length);
+  sending.credit(past * MiB, (past + 4) * MiB);
   sending.write(new Uint8Array(unsent));
 }
 

@@ -278,9 +278,8 @@ export class Tunnels {
 
 /** An application that always has more: writes chunks until told to pause, and again when told to go on. */
 export function keepWriting(end: TestEnd, stream: number, tunnels: Tunnels, chunkBytes = 256 * 1024): void {
-  const chunk = new Uint8Array(chunkBytes);
   const write = () => {
-    while (end.tunnel.write(stream, chunk, tunnels.now));
+    while (end.tunnel.write(stream, new Uint8Array(chunkBytes), tunnels.now));
   };
   const before = end.onEvent;
   end.onEvent = (event, now) => {
