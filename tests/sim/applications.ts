@@ -33,15 +33,22 @@ export class Applications {
 
   /** The client's application opens a stream for request `id`, which is also the port that it asks for. */
   open(id: number, driver: SimDriver): void {
-    const { dice, plan, losing } = this.#options;
+    const { dice, plan } = this.#options;
     const request = makeRequest(id, dice.fork(), plan.mix);
     const host = { kind: "name", name: "example.com" } as const;
     const stream = driver.tunnel.open({ host, port: id }, driver.now);
     check(stream !== undefined, () => "the client opens no more streams");
     this.#trace(() => `client: open ${stream} ${JSON.stringify(request)}`);
-    request.mayBeLost = losing();
     this.#requests.set(id, request);
     this.#join("client", request, driver, stream);
+  }
+
+  /** The ProxyConnect of request `id` is in a packet, for a server that may have lost the tunnel already. */
+  sealed(id: number): void {
+    const request = this.#requests.get(id);
+    check(request !== undefined, () => `the client asks for ${id}, which nobody wants`);
+    request.sealed = true;
+    if (this.#options.losing()) request.mayBeLost = true;
   }
 
   /** The server is asked for request `id`. */
@@ -96,7 +103,8 @@ export class Applications {
     for (const end of this.#ends.server.values()) {
       if (driver === undefined || end.belongsTo(driver)) end.vanish();
     }
-    for (const request of this.#requests.values()) request.mayBeLost = true;
+    // What never left goes on in the tunnel that comes next.
+    for (const request of this.#requests.values()) request.mayBeLost ||= request.sealed;
   }
 
   /** Compares what one side holds with what it may hold. */

@@ -39,6 +39,7 @@ export const BROKEN: readonly Broken[] = [
     name: "a RESET is never acknowledged",
     apply: () => tapLinks({ open: (frames) => frames.filter(({ type }) => type !== "resetAck") }),
   },
+  { name: "a server's restart breaks also what never left the client", apply: breakUnsent },
   { name: "silence never ends a link", apply: believeSilence },
   { name: "of messages that come together only the last is told of", apply: tellLastOnly },
 ];
@@ -81,6 +82,15 @@ function ignorePool(): () => void {
   StreamTable.prototype.checkOurPool = () => {};
   StreamTable.prototype.check = () => {};
   return () => Object.assign(StreamTable.prototype, { allowance, checkOurPool, check });
+}
+
+function breakUnsent(): () => void {
+  const { breakStarted } = Tunnel.prototype;
+  Tunnel.prototype.breakStarted = function () {
+    breakStarted.call(this);
+    this.breakAll("lost");
+  };
+  return () => Object.assign(Tunnel.prototype, { breakStarted });
 }
 
 function tellLastOnly(): () => void {

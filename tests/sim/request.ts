@@ -31,7 +31,9 @@ export interface Request {
   readonly dialResult: DialResult;
   /** How often a server has been asked for it. */
   runs: number;
-  /** It began, or was under way, when the server lost its tunnel. */
+  /** The client has put its ProxyConnect into a packet: it may have run. */
+  sealed: boolean;
+  /** It may have run where the server has lost its tunnel: no other request may break as `lost`. */
   mayBeLost: boolean;
   /** What the applications did to it. */
   clientReset?: ResetCode;
@@ -61,6 +63,7 @@ export function makeRequest(id: number, dice: Dice, mix: RequestMix): Request {
     dialMs: dice.chance(0.5) ? 0 : dice.spread(1, 2_000),
     dialResult: dice.chance(mix.dialFailureShare) ? dice.pick(["refused", "timeout", "policy"]) : "connected",
     runs: 0,
+    sealed: false,
     mayBeLost: false,
   };
 }

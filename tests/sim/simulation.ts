@@ -76,6 +76,22 @@ export class Simulation {
   }
 
   run(): void {
+    const { applications } = this.world;
+    const untap = tapLinks({
+      seal: (frames) => {
+        for (const frame of frames)
+          if (frame.type === "proxyConnect") applications.sealed(frame.destination.port);
+        return frames;
+      },
+    });
+    try {
+      this.#run();
+    } finally {
+      untap();
+    }
+  }
+
+  #run(): void {
     const { world } = this;
     world.start();
     this.#until(world.plan.activeMs, () => false);
