@@ -1,5 +1,6 @@
 import type { Frame, ResumeEntry } from "./frames.ts";
-import type { Link } from "./link.ts";
+import { LIMITS } from "./limits.ts";
+import type { Link, SealedPacket } from "./link.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Stream } from "./stream.ts";
 
@@ -13,6 +14,9 @@ export interface HelloPhase {
   readonly kind: "hello";
   earlyBytes: number;
   earlyStreams: number;
+  /** What has been sent so far, Hello's message included. */
+  messages: number;
+  bytes: number;
   /** What our list says; it holds once the server has taken the link. */
   readonly stated: readonly ResumeEntry[];
 }
@@ -54,6 +58,22 @@ export class AttachedLink {
   constructor(link: Link, phase: AttachPhase) {
     this.link = link;
     this.phase = phase;
+  }
+
+  /** Before Accept the server takes only so much: false until then, once another packet might be more. */
+  get maySend(): boolean {
+    const { phase } = this;
+    if (phase.kind !== "hello") return true;
+    // A packet is two messages at most, and half of the bytes are more than the longest one.
+    const { maxMessagesBeforeAccept, maxBytesBeforeAccept } = LIMITS;
+    return phase.messages < maxMessagesBeforeAccept && phase.bytes < maxBytesBeforeAccept / 2;
+  }
+
+  /** A packet of it was sealed. */
+  sent({ lead, body }: SealedPacket): void {
+    if (this.phase.kind !== "hello") return;
+    this.phase.messages += body === undefined ? 1 : 2;
+    this.phase.bytes += lead.length + (body?.length ?? 0);
   }
 
   /** The application has taken bytes of `stream`: restates its credit now, with the next packet, or not yet. */

@@ -46,6 +46,12 @@ export const LIMITS = {
   maxEarlyBytes: 64 * KiB,
   /** Streams a client may open before Accept. */
   maxEarlyStreams: 16,
+  /**
+   * Messages and bytes that a client sends behind its first message before Accept. The server keeps them until it knows
+   * who sends. A resume list of some thousands of streams is longer: the rest of it goes after Accept.
+   */
+  maxMessagesBeforeAccept: 64,
+  maxBytesBeforeAccept: 256 * KiB,
   /** Entries in one Resume frame: 512 of at most 34 bytes fit into a lead. */
   maxResumeEntries: 512,
   /** Control frames of one tunnel waiting to be sent. Above it the peer makes us answer without reading. */
@@ -90,6 +96,10 @@ export const LIMITS = {
 assert(LIMITS.minBodyBytes < LIMITS.maxFramesBytes, "an inline chunk fits into a lead");
 assert(LIMITS.minPacketBytes < LIMITS.minBodyBytes, "the smallest packet is a lead");
 assert(LIMITS.maxEntries >= 2 * LIMITS.maxStreams, "a client within its limit cannot overrun a server's");
+assert(
+  LIMITS.maxBytesBeforeAccept >= 2 * (LIMITS.maxEarlyBytes + LIMITS.maxFramesBytes),
+  "what is early fits behind a packet of the resume list",
+);
 assert(LIMITS.exemptBytes < LIMITS.initialWindowBytes, "a stream's credit covers its exemption");
 assert(LIMITS.maxWindowBytes * 2 <= LIMITS.poolBytes, "one stream cannot take more than half of the pool");
 assert(

@@ -19,7 +19,8 @@ export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Ui
   const older = core.pending.get(link.slot);
   if (older !== undefined) withdraw(core, older);
   const entries = resumeEntries(core, link.slot);
-  const attached = new AttachedLink(link, { kind: "hello", earlyBytes: 0, earlyStreams: 0, stated: entries });
+  const none = { earlyBytes: 0, earlyStreams: 0, messages: 0, bytes: 0 };
+  const attached = new AttachedLink(link, { kind: "hello", ...none, stated: entries });
   const hello: HelloFrame = {
     type: "hello",
     tunnel: secret,

@@ -186,8 +186,9 @@ export class Tunnel {
   /** The next packet to send; call until undefined. The carrier must keep the order and lead and body together. */
   pollTransmit(now: number): Transmit | undefined {
     for (const attached of [...this.#core.links.values(), ...this.#core.pending.values()]) {
-      const packet = nextPacket(this.#core, attached, now);
+      const packet = attached.maySend ? nextPacket(this.#core, attached, now) : undefined;
       if (packet === undefined) continue;
+      attached.sent(packet);
       return { ...packet, link: attached.link };
     }
     return undefined;

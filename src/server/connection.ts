@@ -32,10 +32,6 @@ export interface ConnectionOptions {
   readonly onAdmitted: () => void;
 }
 
-/** A client may send 64 KiB before Accept, in packets that it has no reason to make small. */
-const MAX_EARLY_MESSAGES = 64;
-/** Those 64 KiB with what packets add, twice over: an honest client is nowhere near it. */
-const MAX_EARLY_BYTES = 128 * 1024;
 const NO_UNITS = { body: false, units: [], appLimited: true } as const;
 
 /** How far a WebSocket is on its way to being a link. `proving`: the KEM step of its one message is under way. */
@@ -89,11 +85,17 @@ export class Connection {
       case "proving":
         this.#early.push(message);
         this.#earlyBytes += message.length;
-        if (this.#early.length > MAX_EARLY_MESSAGES || this.#earlyBytes > MAX_EARLY_BYTES) this.#fallSilent();
+        if (this.#isTooEarly) this.#fallSilent();
         return;
       case "over":
         return;
     }
+  }
+
+  // Packet 0 is not among them.
+  get #isTooEarly(): boolean {
+    const { maxMessagesBeforeAccept, maxBytesBeforeAccept } = LIMITS;
+    return this.#early.length > maxMessagesBeforeAccept || this.#earlyBytes > maxBytesBeforeAccept;
   }
 
   /** Messages of text are no part of the protocol. */

@@ -45,6 +45,45 @@ describe("before Accept", () => {
     pair.deliverUp(pair.offer("created"));
     expect(pair.received(pair.serverEvents, stream)).toBe(100);
   });
+
+  test("no more messages go out than the server takes, however small they are", () => {
+    const pair = new TunnelPair();
+    const line = pair.offer("created");
+    const stream = pair.open();
+    for (let piece = 0; piece < 200; piece++) {
+      pair.client.write(stream, bytes(20), pair.now);
+      pair.flush();
+    }
+    expect(line.up.length - 1).toBeWithin(32, LIMITS.maxMessagesBeforeAccept + 1);
+    pair.run();
+    expect(pair.received(pair.serverEvents, stream)).toBe(4_000);
+  });
+
+  test("no more of a long resume list goes out than the server takes, and the rest behind Accept", () => {
+    const pair = new TunnelPair();
+    const old = pair.connect("created");
+    const streams = Array.from({ length: LIMITS.maxStreams }, () => pair.open());
+    for (const stream of streams) pair.client.write(stream, bytes(100), pair.now);
+    pair.run();
+    for (const stream of streams) {
+      pair.server.respond(stream, "connected", pair.now);
+      pair.server.write(stream, bytes(100), pair.now);
+    }
+    pair.run();
+    for (const stream of streams) pair.client.consumed(stream, 100, pair.now);
+    pair.cut(old);
+    const line = pair.offer();
+    const early = line.up.slice(1);
+    expect(early.length).toBeWithin(2, LIMITS.maxMessagesBeforeAccept + 1);
+    expect(early.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(
+      LIMITS.maxBytesBeforeAccept / 2 + LIMITS.maxFramesBytes,
+    );
+    pair.run();
+    const last = streams.length - 1;
+    pair.client.write(last, bytes(100), pair.now);
+    pair.run();
+    expect(pair.received(pair.serverEvents, last)).toBe(200);
+  });
 });
 
 describe("a link that replaces one which still works", () => {

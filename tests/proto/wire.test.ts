@@ -123,6 +123,8 @@ describe("limits that both ends must agree on are frozen", () => {
     expect([initialWindowBytes, exemptBytes]).toEqual([262_144, 8_192]);
     const { maxEarlyBytes, maxEarlyStreams, maxResumeEntries, maxSeenGap } = LIMITS;
     expect([maxEarlyBytes, maxEarlyStreams, maxResumeEntries, maxSeenGap]).toEqual([65_536, 16, 512, 32_768]);
+    const { maxMessagesBeforeAccept, maxBytesBeforeAccept } = LIMITS;
+    expect([maxMessagesBeforeAccept, maxBytesBeforeAccept]).toEqual([64, 262_144]);
   });
 
   test("when a peer is late with its ratchet", () => {
