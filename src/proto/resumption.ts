@@ -99,10 +99,11 @@ function present(
 /**
  * An entry of a stream that is not here but was: it gets a ResetAck, as the answer to the peer's RESET, or for a peer
  * that cannot know that there is nothing to wait for. A client may have forgotten the stream since it asked for the
- * link; a server may have lost it with an earlier tunnel.
+ * link; a server may have lost it with an earlier tunnel. @throws ProtocolError unknownStream at the client
  */
 function answerUnknown(core: TunnelCore, attached: AttachedLink, { stream, reset }: ResumeEntry): void {
   if (core.role === "server" && reset !== undefined) core.streams.markSeen(stream);
   if (core.role === "server" && !core.streams.wasUsed(stream)) return;
-  if (reset !== undefined || core.streams.find(stream) === undefined) attached.resetAcks.add(stream);
+  const isGone = core.streams.find(stream) === undefined;
+  if (isGone || reset !== undefined) attached.resetAcks.add(stream);
 }

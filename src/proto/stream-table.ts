@@ -142,12 +142,15 @@ export class StreamTable {
     else this.#homes.set(slot, count);
   }
 
-  /** Runs a change of `stream`'s halves and brings the sums up to date. */
+  /** Runs a change of `stream`'s halves and brings the sums up to date, also when a peer's fault ends it halfway. */
   settle(stream: Stream, change: () => void): void {
     const held = stream.sending.heldBytes;
-    change();
-    this.#heldBytes += stream.sending.heldBytes - held;
-    this.#share(stream);
+    try {
+      change();
+    } finally {
+      this.#heldBytes += stream.sending.heldBytes - held;
+      this.#share(stream);
+    }
   }
 
   /** Checks the pool after bytes arrived. @throws ProtocolError tunnelCredit */

@@ -132,6 +132,15 @@ describe("a client refuses", () => {
     expect(RawPeer.ofClient().refusal({ ...ACCEPT, entries: 1 })).toBe("malformed");
   });
 
+  test.each([
+    ["as open", entry(1)],
+    ["as reset", { ...entry(1), reset: "lost" }],
+  ] as const)("a stream it never opened, listed %s", (_, listed) => {
+    const peer = RawPeer.ofClient((tunnel) => tunnel.open(DESTINATION, 0));
+    peer.send({ ...ACCEPT, result: "resumed", entries: 1 });
+    expect(peer.refusal({ type: "resume", entries: [listed] })).toBe("unknownStream");
+  });
+
   test("a list longer than streams can be", () => {
     const accept: Frame = { ...ACCEPT, result: "resumed", entries: LIMITS.maxEntries + 1 };
     expect(RawPeer.ofClient().refusal(accept)).toBe("tooManyStreams");

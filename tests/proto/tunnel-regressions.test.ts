@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Flight } from "../../src/proto/flight.ts";
-import { LIMITS, type TunnelEvent } from "../../src/proto/index.ts";
+import { type Frame, LIMITS, type TunnelEvent } from "../../src/proto/index.ts";
 import { Liveness } from "../../src/proto/liveness.ts";
 import { ReceivingHalf } from "../../src/proto/receiving-half.ts";
 import { tapLinks } from "../sim/link-tap.ts";
@@ -84,6 +84,26 @@ describe("before Accept", () => {
     pair.run();
     expect(pair.received(pair.serverEvents, last)).toBe(200);
   });
+});
+
+test("a list that goes wrong halfway through a stream leaves no bytes counted that nobody keeps", () => {
+  const { pair, stream, old } = streaming();
+  pair.server.write(stream, bytes(5_000), pair.now);
+  pair.flush();
+  pair.deliverDown(old);
+  pair.cut(old);
+  const tooMuch = (frame: Frame): Frame =>
+    frame.type === "resume"
+      ? { ...frame, entries: frame.entries.map((entry) => ({ ...entry, consumed: 6_000 })) }
+      : frame;
+  const untap = tapLinks({ seal: (frames) => frames.map(tooMuch) });
+  const line = pair.offer();
+  untap();
+  expect(() => pair.deliverUp(line)).toThrow("consumed bytes that were never sent");
+  pair.cut(line);
+  pair.server.check();
+  pair.server.breakAll("lost");
+  expect(pair.server.stats().heldBytes).toBe(0);
 });
 
 describe("a link that replaces one which still works", () => {
