@@ -24,7 +24,8 @@ export class ReceivingHalf {
   #told = 0;
   #limit: number = LIMITS.initialWindowBytes;
   #window: number = LIMITS.initialWindowBytes;
-  #drainStartedAt = 0;
+  /** When the draining of a window began; before the first update nothing is known. */
+  #drainStartedAt: number | undefined;
   #drainStartBytes = 0;
 
   /** The next unit expected. */
@@ -107,13 +108,17 @@ export class ReceivingHalf {
   }
 
   /**
-   * Settles what the next WindowUpdate says. The window doubles when it was drained within four round trips, so that
-   * it grows to what the path carries, up to `maxWindow`.
+   * Settles what the next WindowUpdate says. A window that is drained as fast as round trips allow grows to what the
+   * path carries, up to `maxWindow`.
    */
   update(now: number, rttMs: number, maxWindow: number): { consumed: number; limit: number } {
-    if (this.#consumed - this.#drainStartBytes >= this.#window) {
-      const quick = now - this.#drainStartedAt < 4 * Math.max(rttMs, LIMITS.ackDelayMs);
-      if (quick) this.#window = Math.max(this.#window, Math.min(2 * this.#window, maxWindow));
+    if (this.#drainStartedAt === undefined) {
+      // A first window that was taken at once may have waited for as long as it likes.
+      if (this.#consumed >= this.#window) this.#drainStartBytes = this.#consumed;
+      this.#drainStartedAt = now;
+    } else if (this.#consumed - this.#drainStartBytes >= this.#window) {
+      const trips = (now - this.#drainStartedAt) / Math.max(rttMs, LIMITS.ackDelayMs);
+      this.#window = Math.max(this.#window, Math.min(growthAfter(trips) * this.#window, maxWindow));
       this.#drainStartedAt = now;
       this.#drainStartBytes = this.#consumed;
     }
@@ -136,4 +141,10 @@ export class ReceivingHalf {
   restated(consumed: number): void {
     this.#known = consumed;
   }
+}
+
+// A window drained within one round trip is all that slows the stream down; within four, it may be.
+function growthAfter(roundTrips: number): number {
+  if (roundTrips < 1.5) return 4;
+  return roundTrips < 4 ? 2 : 1;
 }

@@ -174,13 +174,13 @@ describe("credit", () => {
 });
 
 describe("the window", () => {
-  /** Drains `count` whole windows, each within `ms`, and says what credit was left at the end. */
+  /** Drains a window, then `count` windows, each within `ms`, and says what credit was left at the end. */
   function drain(count: number, ms: number, rttMs: number, maxWindow: number): number {
     const receiving = half();
     let now = 0;
     let next = 1;
     let window = WINDOW;
-    for (let round = 0; round < count; round++) {
+    for (let round = 0; round <= count; round++) {
       receiving.data(next, new Uint8Array(window), false);
       receiving.consume(window);
       next += window;
@@ -195,6 +195,27 @@ describe("the window", () => {
     expect(drain(3, 79, 20, LIMITS.maxWindowBytes)).toBe(WINDOW * 8);
     expect(drain(12, 79, 20, LIMITS.maxWindowBytes)).toBe(LIMITS.maxWindowBytes);
     expect(drain(12, 79, 20, 3 * WINDOW)).toBe(3 * WINDOW);
+  });
+
+  test("grows fourfold when it was all that held the stream up", () => {
+    expect(drain(2, 29, 20, LIMITS.maxWindowBytes)).toBe(WINDOW * 16);
+    expect(drain(12, 29, 20, LIMITS.maxWindowBytes)).toBe(LIMITS.maxWindowBytes);
+  });
+
+  test("grows in the first round trip already", () => {
+    const receiving = half();
+    let next = 1;
+    for (let quarter = 0; quarter < 4; quarter++) {
+      receiving.data(next, new Uint8Array(WINDOW / 4), false);
+      receiving.consume(WINDOW / 4);
+      next += WINDOW / 4;
+      receiving.update(100 + quarter, 20, LIMITS.maxWindowBytes);
+    }
+    expect(receiving.limit - receiving.consumed).toBe(WINDOW * 4);
+  });
+
+  test("takes no first window for quick that has waited", () => {
+    expect(drain(0, 1, 20, LIMITS.maxWindowBytes)).toBe(WINDOW);
   });
 
   test("stays where a drain takes longer", () => {
