@@ -3,8 +3,12 @@ import { HttpGetter } from "../lib/http-get.ts";
 import type { Results } from "../lib/results.ts";
 import { jainIndex } from "../lib/stats.ts";
 import { type Route, Wire } from "../lib/wire.ts";
+import { startPath } from "../path/path.ts";
+import type { Lay } from "../peers/contestant.ts";
 
 const DOWNLOADS = 8;
+/** Here the tunnel decides who is served; at full speed the origin does, as the row `direct` shows. */
+const SLOW_PATH = { rttMs: 50, mbitPerSecond: 20, queueBytes: 64 * 1024 };
 
 /** Whether equals are treated alike. */
 export const fairness: Case = {
@@ -14,15 +18,25 @@ export const fairness: Case = {
 };
 
 async function run(bench: Bench): Promise<readonly Results[]> {
+  const full = await table(bench, "at full speed");
+  const path = await startPath(bench.processes, SLOW_PATH);
+  const slow = await table(bench, `over ${SLOW_PATH.mbitPerSecond} Mbit/s, ${SLOW_PATH.rttMs} ms`, path.lay);
+  await path.end();
+  return [full, slow];
+}
+
+async function table(bench: Bench, where: string, lay?: Lay): Promise<Results> {
   const durationMs = bench.isQuick ? 500 : 5_000;
-  const results = newResults(`fairness: ${DOWNLOADS} equal downloads, looked at after ${durationMs} ms`, [
+  const title = `fairness: ${DOWNLOADS} equal downloads ${where}, looked at after ${durationMs} ms`;
+  const results = newResults(title, [
     { key: "jain", title: "Jain index", unit: "", ratio: true },
     { key: "least", title: "least : most", unit: "", plain: true },
     { key: "sum", title: "sum", unit: "MB/s", plain: true },
   ]);
   await rounds(bench, {
-    label: "fairness",
+    label: `fairness ${where}`,
     rounds: bench.isQuick ? 2 : 5,
+    ...(lay === undefined ? {} : { lay }),
     results: [results],
     measure: async (running) => {
       const shares = await share(await running.route(bench.origin.http), durationMs);
@@ -31,7 +45,7 @@ async function run(bench: Bench): Promise<readonly Results[]> {
       results.add(running.name, "sum", shares.reduce((sum, bytes) => sum + bytes, 0) / 1_000 / durationMs);
     },
   });
-  return [results];
+  return results;
 }
 
 /** Bytes that each of the downloads got in the same time. */

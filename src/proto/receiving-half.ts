@@ -117,7 +117,8 @@ export class ReceivingHalf {
       if (this.#consumed >= this.#window) this.#drainStartBytes = this.#consumed;
       this.#drainStartedAt = now;
     } else if (this.#consumed - this.#drainStartBytes >= this.#window) {
-      const trips = (now - this.#drainStartedAt) / Math.max(rttMs, LIMITS.ackDelayMs);
+      // New credit takes as long: the sender's link keeps up to that much of a queue besides.
+      const trips = (now - this.#drainStartedAt) / (rttMs + LIMITS.queueDelayMs);
       this.#window = Math.max(this.#window, Math.min(growthAfter(trips) * this.#window, maxWindow));
       this.#drainStartedAt = now;
       this.#drainStartBytes = this.#consumed;

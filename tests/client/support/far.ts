@@ -15,9 +15,9 @@ export class NotedSocket implements RelaySocket {
   room = Number.POSITIVE_INFINITY;
 
   // Only this form is used.
-  write = ((data: Uint8Array) => {
+  write = ((data: Uint8Array, offset = 0, length = data.length - offset) => {
     if (this.room < 0) return -1;
-    const taken = data.subarray(0, this.room);
+    const taken = data.subarray(offset, offset + Math.min(length, this.room));
     this.room -= taken.length;
     this.written += Buffer.from(taken).toString("latin1");
     return taken.length;
