@@ -42,6 +42,7 @@ const TUNNEL: readonly Item[] = [
       "tests/cli",
       "tests/client",
       "tests/docs",
+      "tests/fuzz",
       "tests/server",
       "tests/runtime",
       "tests/proto",
@@ -178,6 +179,13 @@ const STRANGERS: readonly Item[] = [
     "names.netns",
     "descriptors",
   ),
+  {
+    name: "fuzz-time",
+    of: "5.7",
+    shows: "ten minutes over every reader of foreign bytes, from the gate to the state files",
+    command: tests("tests/fuzz"),
+    env: { FUZZ_SECONDS: "600" },
+  },
   e2e("prekeys", "5.6", "10,000 links: every prekey distinct, none on the disk", "prekeys"),
 ];
 

@@ -20,7 +20,7 @@ const MAX_PORT = 65_535;
 
 const IPV4_RULE = /^(?<address>[^:/[\]]+)(?:\/(?<length>[^:]*))?(?::(?<ports>.*))?$/;
 const IPV6_RULE = /^(?<address>[^/[\]]+)(?:\/(?<length>[^:]*))?$/;
-const BRACKETED_RULE = /^\[(?<address>[^/[\]]*:[^/[\]]*)\](?:\/(?<length>[^:]*))?(?::(?<ports>.*))?$/;
+const BRACKETED_RULE = /^\[(?=[^/[\]]*:)(?<address>[^/[\]]+)\](?:\/(?<length>[^:]*))?(?::(?<ports>.*))?$/;
 
 /**
  * Reads the text of `--allow` and `--deny`. An address without a length is that one address. IPv6 with ports needs
