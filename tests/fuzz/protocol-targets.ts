@@ -5,7 +5,7 @@ import { ClientHandshake } from "../../src/proto/handshake-client.ts";
 import { LIMITS } from "../../src/proto/limits.ts";
 import { Link } from "../../src/proto/link.ts";
 import { anyFrame, encodeFrames } from "../proto/support/frames.ts";
-import { answer, complete, newSetting, offer, toyKem } from "../proto/support/handshake.ts";
+import { answer, complete, newSetting, offer } from "../proto/support/handshake.ts";
 import { seededRandom } from "../proto/support/random.ts";
 import { ratchetPair } from "../proto/support/ratchets.ts";
 import { refusable, type Target } from "./target.ts";
