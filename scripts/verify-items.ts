@@ -179,6 +179,7 @@ const STRANGERS: readonly Item[] = [
     "names.netns",
     "descriptors",
   ),
+  e2e("replay", "5.5", "sessions, first messages and packets said again, there and elsewhere", "replay"),
   {
     name: "fuzz-time",
     of: "5.7",

@@ -1,10 +1,11 @@
 import { expect } from "bun:test";
 import { readdirSync } from "node:fs";
-import { makeGateToken, parseLink } from "../../src/proto/index.ts";
+import { parseLink } from "../../src/proto/index.ts";
 import { curl, curlHash, through } from "./support/curl.ts";
 import { garbageStorm } from "./support/garbage.ts";
 import { patternHash } from "./support/pattern.ts";
 import { describeWith, programsFor, SIZES } from "./support/settings.ts";
+import { knock } from "./support/stranger.ts";
 import { useWorld, type World } from "./support/world.ts";
 
 /** The transfer that goes on beside the storm, and must not notice it. */
@@ -55,9 +56,11 @@ async function badHandshakes(world: World): Promise<void> {
     new Uint8Array(300_000),
     new Uint8Array(5_000_000),
   ];
-  const strangers = messages.map((message) => talk(world.url, gateKey, message));
-  const silent = talk(world.url, gateKey, undefined);
-  for (const { opened, said, ms, bytes } of await Promise.all([...strangers, silent])) {
+  const strangers = [...messages, undefined].map(async (message) => ({
+    ...(await knock(world.url, gateKey, message)),
+    bytes: message?.length ?? 0,
+  }));
+  for (const { opened, said, ms, bytes } of await Promise.all(strangers)) {
     expect(opened).toBe(true);
     // The bundle, which is for anybody with a token; not a byte more.
     expect(said).toBe(1);
@@ -65,29 +68,6 @@ async function badHandshakes(world: World): Promise<void> {
     if (bytes <= LARGEST_MESSAGE) expect(Math.abs(ms - DEADLINE_MS)).toBeLessThan(DEADLINE_MS / 4);
   }
   await expectUnharmed(world, reconnects);
-}
-
-/** Opens a WebSocket with a token, sends `message` and waits until the server closes it. */
-async function talk(url: string, gateKey: Uint8Array, message: string | Uint8Array<ArrayBuffer> | undefined) {
-  const token = makeGateToken(gateKey, (length) => crypto.getRandomValues(new Uint8Array(length)));
-  const socket = new WebSocket(url, { headers: { Cookie: `sid=${token}` }, perMessageDeflate: false });
-  let opened = false;
-  let said = 0;
-  const started = performance.now();
-  const closed = new Promise<void>((resolve) => {
-    socket.onclose = () => resolve();
-    socket.onerror = () => {};
-  });
-  socket.onopen = () => {
-    opened = true;
-    if (message !== undefined) socket.send(message);
-  };
-  socket.onmessage = () => {
-    said += 1;
-  };
-  await closed;
-  const bytes = message?.length ?? 0;
-  return { opened, said, bytes, ms: performance.now() - started };
 }
 
 async function nothingLeft(world: World): Promise<void> {

@@ -26,10 +26,12 @@ export class LightClient {
   readonly #driver: TunnelDriver;
   readonly #accepted = Promise.withResolvers<void>();
   readonly #identity: Identity = generateIdentity(random);
-  readonly #secret = random(32);
+  readonly #secret: Uint8Array;
   receivedBytes = 0;
 
-  constructor() {
+  /** `secret` names the tunnel, 32 bytes. */
+  constructor(secret: Uint8Array = random(32)) {
+    this.#secret = secret;
     const fail = (reason: string) => this.#accepted.reject(new Error(reason));
     this.#driver = new TunnelDriver({
       tunnel: new Tunnel({ role: "client", random, padding: "padme" }),

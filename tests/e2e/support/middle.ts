@@ -3,6 +3,8 @@ import type { Socket, TCPSocketListener } from "bun";
 type Direction = "up" | "down";
 
 interface Leg {
+  /** Counts connections from 0. */
+  readonly connection: number;
   readonly direction: Direction;
   peer: Socket<Leg> | undefined;
   /** What the other leg gave and this socket has not taken. */
@@ -10,8 +12,16 @@ interface Leg {
   ended: boolean;
 }
 
+/** What comes next on one connection is to go out a second time, there or on another one. */
+interface Copy {
+  readonly direction: Direction;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * A wire in the middle: a TCP proxy that counts, and on demand flips a byte or cuts. It knows nothing of WebSockets.
+ * A wire in the middle: a TCP proxy that counts, and on demand flips a byte, records, repeats or cuts. It knows nothing
+ * of WebSockets: what is written at once on a quiet connection is a whole message.
  * `up` is what flows from the side that dialled.
  */
 export class Middle {
@@ -19,8 +29,13 @@ export class Middle {
   readonly #open = new Set<Socket<Leg>>();
   readonly #bytes: Record<Direction, number> = { up: 0, down: 0 };
   readonly #flipAt: Partial<Record<Direction, number>> = {};
+  readonly #recordings = new Map<number, Buffer[]>();
+  #copies: Copy[] = [];
   #connections = 0;
   #flipped = 0;
+  #copied = 0;
+  /** Keeps what the dialling side says from its next connection on. */
+  recording = false;
 
   constructor(targetPort: () => number) {
     this.#listener = Bun.listen<Leg>({
@@ -48,6 +63,26 @@ export class Middle {
     return this.#flipped;
   }
 
+  /** How many copies have gone out. */
+  get copied(): number {
+    return this.#copied;
+  }
+
+  /** All that was said on a connection by the side that dialled; `recording` was set before it began. */
+  recordingOf(connection: number): Buffer {
+    return Buffer.concat(this.#recordings.get(connection) ?? []);
+  }
+
+  /** Connections that stand, by their numbers. */
+  get open(): readonly number[] {
+    return [...new Set([...this.#open].map(({ data }) => data.connection))].sort((a, b) => a - b);
+  }
+
+  /** Sends what comes next on `from` a second time: behind itself, or on another connection. */
+  copyNext(direction: Direction, from: number, to = from): void {
+    this.#copies.push({ direction, from, to });
+  }
+
   /** Flips one bit of the byte that comes `after` more bytes in this direction. */
   flip(direction: Direction, after: number): void {
     this.#flipAt[direction] = this.#bytes[direction] + after;
@@ -64,12 +99,14 @@ export class Middle {
   }
 
   #dial(socket: Socket<Leg>, port: number): void {
+    const connection = this.#connections;
     this.#connections += 1;
-    const near: Leg = { direction: "up", peer: undefined, queue: [], ended: false };
+    if (this.recording) this.#recordings.set(connection, []);
+    const near: Leg = { connection, direction: "up", peer: undefined, queue: [], ended: false };
     socket.data = near;
     socket.pause();
     this.#open.add(socket);
-    const far: Leg = { direction: "down", peer: socket, queue: [], ended: false };
+    const far: Leg = { connection, direction: "down", peer: socket, queue: [], ended: false };
     const socketHandlers = {
       ...this.#handlers(),
       open: (target: Socket<Leg>) => {
@@ -99,13 +136,29 @@ export class Middle {
   }
 
   #pass(socket: Socket<Leg>, bytes: Buffer): void {
-    const { direction, peer } = socket.data;
+    const { connection, direction, peer } = socket.data;
     this.#maybeFlip(direction, bytes);
     this.#bytes[direction] += bytes.length;
+    if (direction === "up") this.#recordings.get(connection)?.push(Buffer.from(bytes));
     if (peer === undefined) return;
     peer.data.queue.push(bytes);
     this.#flush(peer);
     if (peer.data.queue.length > 0) socket.pause();
+    this.#maybeCopy(connection, direction, bytes);
+  }
+
+  #maybeCopy(connection: number, direction: Direction, bytes: Buffer): void {
+    const copy = this.#copies.find((each) => each.from === connection && each.direction === direction);
+    if (copy === undefined) return;
+    this.#copies = this.#copies.filter((each) => each !== copy);
+    // Written to is the end that the other direction is read from.
+    const target = [...this.#open].find(
+      ({ data }) => data.connection === copy.to && data.direction !== direction,
+    );
+    if (target === undefined) return;
+    this.#copied += 1;
+    target.data.queue.push(Buffer.from(bytes));
+    this.#flush(target);
   }
 
   #maybeFlip(direction: Direction, bytes: Buffer): void {
