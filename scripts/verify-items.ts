@@ -179,6 +179,12 @@ const STRANGERS: readonly Item[] = [
     "names.netns",
     "descriptors",
   ),
+  e2e(
+    "policy",
+    "5.4",
+    "every special range and spelling over SOCKS, HTTP and names, where all can be reached",
+    "policy.netns",
+  ),
   e2e("replay", "5.5", "sessions, first messages and packets said again, there and elsewhere", "replay"),
   {
     name: "fuzz-time",

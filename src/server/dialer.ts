@@ -7,6 +7,7 @@ import { openLinuxConnect } from "./connect-linux.ts";
 import { connectPortably } from "./connect-portable.ts";
 import { DialError } from "./dial-error.ts";
 import { interleaveFamilies, Race } from "./happy-eyeballs.ts";
+import { spelledIpv4 } from "./ipv4-spelling.ts";
 import { DIAL_LIMITS } from "./limits.ts";
 import type { Decision, DestinationPolicy } from "./policy.ts";
 import { type Connect, handOver } from "./probe.ts";
@@ -92,13 +93,20 @@ class PolicyDialer implements Dialer {
       case "ipv6":
         return [host.address];
       case "name":
-        return await this.#resolver(host.name).catch((error: unknown) => {
-          const failure = error instanceof ResolveError ? error.failure : "nameServerFailed";
-          throw new DialError(failure, messageOf(error), { cause: error });
-        });
+        return await this.#resolveName(host.name);
       default:
         return unreachable(host);
     }
+  }
+
+  async #resolveName(name: string): Promise<readonly Uint8Array[]> {
+    const spelled = spelledIpv4(name);
+    if (spelled === "none") throw new DialError("nameNotFound", `${name} is no address and no name`);
+    if (spelled !== undefined) return [spelled];
+    return await this.#resolver(name).catch((error: unknown) => {
+      const failure = error instanceof ResolveError ? error.failure : "nameServerFailed";
+      throw new DialError(failure, messageOf(error), { cause: error });
+    });
   }
 
   /** The addresses to connect to, in order. Throws DialError if the policy leaves none. */

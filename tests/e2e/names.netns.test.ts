@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canIsolate, isInside, runInside, sh } from "../server/netns.ts";
 import { curl, type ProxyKind, through } from "./support/curl.ts";
+import { startNameServer } from "./support/name-server.ts";
 import { describeWith, programsFor, TEST_MS } from "./support/settings.ts";
 import { useWorld, type World } from "./support/world.ts";
 
@@ -32,14 +33,9 @@ if (isInside) {
       ip link set lo up
       mount --bind ${file} /etc/resolv.conf
     `);
-    await Bun.udpSocket({
-      hostname: "127.0.0.1",
-      port: 53,
-      socket: {
-        data(socket, query, port, from) {
-          socket.send(answer(query, asked), port, from);
-        },
-      },
+    await startNameServer((name, type) => {
+      asked.push(name);
+      return type === "A" ? ["127.0.0.1"] : [];
     });
   });
   afterAll(() => {
@@ -68,19 +64,4 @@ async function asksAtTheServer(world: World, kind: ProxyKind, asked: string[]): 
   expect(byClient).toBe(0);
   // Else the test could not fail: our name server was the one to be asked.
   expect(queries()).toBeGreaterThan(0);
-}
-
-/** A name server's answer (RFC 1035 section 4): 127.0.0.1 for every name, and no IPv6. */
-function answer(query: Uint8Array, asked: string[]): Uint8Array {
-  const labels: string[] = [];
-  let offset = 12;
-  for (let length = query[offset] ?? 0; length > 0; length = query[offset] ?? 0) {
-    labels.push(new TextDecoder().decode(query.subarray(offset + 1, offset + 1 + length)));
-    offset += 1 + length;
-  }
-  asked.push(labels.join(".").toLowerCase());
-  const isA = query[offset + 2] === 1;
-  const head = [query[0] ?? 0, query[1] ?? 0, 0x81, 0x80, 0, 1, 0, isA ? 1 : 0, 0, 0, 0, 0];
-  const record = isA ? [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 127, 0, 0, 1] : [];
-  return Uint8Array.from([...head, ...query.subarray(12, offset + 5), ...record]);
 }
