@@ -206,6 +206,7 @@ const FAST: readonly Item[] = [
     "pool-ahead.netns",
     "keep-alive",
   ),
+  e2e("soak", "4.11", "15 minutes of mixed load: memory flat, no descriptor more, nothing lost", "soak"),
   {
     name: "bench-pool",
     of: "4.10",

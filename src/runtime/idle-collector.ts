@@ -10,7 +10,7 @@ export interface ProcessMemory {
 
 const TICK_MS = 2_000;
 /** Less than this of a tick spent working: nobody notices a collection. */
-const IDLE_SHARE = 0.02;
+const IDLE_SHARE = 0.05;
 /** Not worth a collection: the memory of a few connections comes and goes. */
 const WORTH_BYTES = 32 * 1024 * 1024;
 
