@@ -1,13 +1,7 @@
-/**
- * Builds the executable: `bun run build [--target bun-linux-arm64] [--out dist/rvpn]`.
- *
- * Bytecode halves the start of a program of this size. Splitting keeps `rvpn --version` as fast as an empty program:
- * one bundle would load every system module that any command imports. What a file in the working directory could
- * change is switched off: Bun would else run the preload of ./bunfig.toml and read ./.env, and the server may run as
- * root anywhere.
- */
+/** Builds the executable: `bun run build [--target bun-linux-arm64] [--out dist/rvpn]`. */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { buildExecutable } from "./executable.ts";
 
 const root = resolve(import.meta.dir, "..");
 const { values } = parseArgs({
@@ -24,22 +18,9 @@ function progress(text: string): void {
 
 progress(values.target === undefined ? outfile : `${outfile} for ${values.target}`);
 const started = performance.now();
-const result = await Bun.build({
-  entrypoints: [resolve(root, "src/cli.ts")],
-  format: "esm",
-  target: "bun",
-  bytecode: true,
-  splitting: true,
-  throw: false,
-  compile: {
-    outfile,
-    autoloadBunfig: false,
-    autoloadDotenv: false,
-    autoloadTsconfig: false,
-    autoloadPackageJson: false,
-    // Bun checks the name when it looks for the runtime of that platform, and says which names it knows.
-    ...(values.target === undefined ? {} : { target: values.target as Bun.Build.CompileTarget }),
-  },
+const result = await buildExecutable({
+  outfile,
+  ...(values.target === undefined ? {} : { target: values.target }),
 });
 for (const message of result.logs) progress(String(message));
 if (!result.success) process.exit(1);

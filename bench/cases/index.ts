@@ -1,6 +1,7 @@
 import type { Case } from "../lib/bench.ts";
 import { concurrency } from "./concurrency.ts";
 import { connections } from "./connections.ts";
+import { cost } from "./cost.ts";
 import { duplex } from "./duplex.ts";
 import { fairness } from "./fairness.ts";
 import { handshakes } from "./handshakes.ts";
@@ -25,6 +26,7 @@ export const CASES: readonly Case[] = [
   startup,
   handshakes,
   idle,
+  cost,
   padding,
   pool,
   reconnection,

@@ -8,6 +8,8 @@ export const RVPN_BINARY = resolve(import.meta.dir, "../../dist/rvpn");
 
 export interface RvpnOptions {
   readonly name: string;
+  /** Another executable than the one that was built. */
+  readonly binary?: string;
   readonly flags?: {
     readonly both?: readonly string[];
     readonly client?: readonly string[];
@@ -18,22 +20,22 @@ export interface RvpnOptions {
 /** rvpn as a user starts it: the built binary, both ends, everything at its default. */
 export const rvpn = rvpnContestant({ name: "rvpn" });
 
-export function rvpnContestant({ name, flags = {} }: RvpnOptions): Contestant {
+export function rvpnContestant({ name, binary = RVPN_BINARY, flags = {} }: RvpnOptions): Contestant {
   return {
     name,
     role: "ours",
-    missing: () => (existsSync(RVPN_BINARY) ? undefined : "dist/rvpn is not built: bun run build"),
+    missing: () => (existsSync(binary) ? undefined : "dist/rvpn is not built: bun run build"),
     async start(setup) {
       const { both = [], client: clientFlags = [], server: serverFlags = [] } = flags;
       const label = name.replaceAll(" ", "-");
-      const server = await startRvpnServer(setup, label, [...both, ...serverFlags]);
+      const server = await startRvpnServer(setup, label, [...both, ...serverFlags], binary);
       const link = await inviteRvpn(setup, server, [name.replaceAll(" ", "-")]);
       const socksPort = freePort();
       const state = join(setup.directory, `${label}-client`);
       const client = setup.processes.daemon(
         `${label}-client`,
         [
-          ...[RVPN_BINARY, "client", "--proxy", String(socksPort), "--state", state, "--log-level", "warn"],
+          ...[binary, "client", "--proxy", String(socksPort), "--state", state, "--log-level", "warn"],
           ...both,
           ...clientFlags,
         ],
@@ -54,11 +56,12 @@ export async function startRvpnServer(
   { processes, directory }: Setup,
   label: string,
   flags: readonly string[] = [],
+  binary = RVPN_BINARY,
 ): Promise<RvpnServer> {
   const port = freePort();
   const state = join(directory, `${label}-server`);
   const daemon = processes.daemon(`${label}-server`, [
-    ...[RVPN_BINARY, "server", "--listen", `127.0.0.1:${port}`, "--state", state],
+    ...[binary, "server", "--listen", `127.0.0.1:${port}`, "--state", state],
     ...["--allow", "127.0.0.0/8", "--drain", "0s", "--log-level", "warn", ...flags],
   ]);
   await listening(port);

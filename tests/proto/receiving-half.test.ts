@@ -218,8 +218,10 @@ describe("the window", () => {
     expect(drain(0, 1, 20, LIMITS.maxWindowBytes)).toBe(WINDOW);
   });
 
-  test("stays where a drain takes longer", () => {
-    expect(drain(12, 81, 20, LIMITS.maxWindowBytes)).toBe(WINDOW);
+  test("stays where a drain takes longer than four round trips, the queue of the sender's link counted", () => {
+    const loopMs = 20 + LIMITS.queueDelayMs;
+    expect(drain(12, 4 * loopMs - 1, 20, LIMITS.maxWindowBytes)).toBe(LIMITS.maxWindowBytes);
+    expect(drain(12, 4 * loopMs + 1, 20, LIMITS.maxWindowBytes)).toBe(WINDOW);
   });
 
   test("never shrinks where the pool is full", () => {
