@@ -41,6 +41,8 @@ async function soak(world: World): Promise<void> {
   const tally: Tally = new Map();
   const samples: Record<keyof typeof processes, number[]> = { server: [], client: [] };
   const sampler = setInterval(() => {
+    // A test that was given up as hanging has ended them.
+    if (!processes.server.running || !processes.client.running) return clearInterval(sampler);
     samples.server.push(residentBytes(processes.server));
     samples.client.push(residentBytes(processes.client));
   }, SAMPLE_MS);

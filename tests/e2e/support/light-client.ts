@@ -25,6 +25,8 @@ export type Reading = "reads" | "never reads";
 export class LightClient {
   readonly #driver: TunnelDriver;
   readonly #accepted = Promise.withResolvers<void>();
+  /** Rejects when its link is gone: it has no other. */
+  readonly #gone = Promise.withResolvers<never>();
   readonly #identity: Identity = generateIdentity(random);
   readonly #secret: Uint8Array;
   receivedBytes = 0;
@@ -32,7 +34,12 @@ export class LightClient {
   /** `secret` names the tunnel, 32 bytes. */
   constructor(secret: Uint8Array = random(32)) {
     this.#secret = secret;
-    const fail = (reason: string) => this.#accepted.reject(new Error(reason));
+    // Nobody may be waiting.
+    for (const { promise } of [this.#accepted, this.#gone]) promise.catch(() => {});
+    const fail = (reason: string) => {
+      this.#accepted.reject(new Error(reason));
+      this.#gone.reject(new Error(reason));
+    };
     this.#driver = new TunnelDriver({
       tunnel: new Tunnel({ role: "client", random, padding: "padme" }),
       log: silentLog,
@@ -92,13 +99,12 @@ export class LightClient {
     const stream = this.#driver.open(destination, listener);
     if (stream === undefined) throw new Error("the tunnel takes no more streams");
     if (request !== "") stream.write(Buffer.from(request));
-    const result = await response.promise;
+    const result = await Promise.race([response.promise, this.#gone.promise]);
     if (result !== "connected") throw new Error(`not connected: ${result}`);
   }
 
   /** Ends what is left of it on this side. Behind a black hole nobody else hears of that. */
   discard(): void {
-    this.#accepted.promise.catch(() => {});
     this.#driver.close("closed");
   }
 }
