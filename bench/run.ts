@@ -21,6 +21,7 @@ const USAGE_EXIT = 2;
 const names = {
   tests: CASES.map(({ name }) => name),
   contestants: CONTESTANTS.map(({ name }) => name),
+  usual: CONTESTANTS.filter(({ onlyNamed }) => onlyNamed !== true).map(({ name }) => name),
 };
 try {
   const options = parseOptions(process.argv.slice(2), names);

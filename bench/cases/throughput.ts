@@ -4,8 +4,8 @@ import { type Bench, type Case, newResults, rounds } from "../lib/bench.ts";
 import { Curl, type Transfer } from "../lib/curl.ts";
 import { writePattern } from "../lib/pattern-file.ts";
 import type { Column, Results } from "../lib/results.ts";
+import { verifyBytes } from "../lib/right-bytes.ts";
 import type { Measured, Running } from "../lib/running.ts";
-import { patternHash } from "../origin/pattern.ts";
 
 const MB = 1e6;
 const VERIFIED_BYTES = 20 * MB;
@@ -43,7 +43,8 @@ async function run(bench: Bench): Promise<readonly Results[]> {
     contestants: bench.contestants,
     rounds: bench.isQuick ? 3 : 5,
     results: [down, up],
-    prepare: (running) => verify(running, curl, bench.origin.http, fileOf(VERIFIED_BYTES)),
+    prepare: async (running) =>
+      verifyBytes(curl, await running.route(bench.origin.http), VERIFIED_BYTES, fileOf(VERIFIED_BYTES)),
     measure: async (running) => {
       const route = await running.route(bench.origin.http);
       for (const size of sizes) {
@@ -74,16 +75,6 @@ function add(
   if (ends.client.length === 0) return;
   table.add(name, "cpuClient", perGb(cpuSeconds.client));
   table.add(name, "peakClient", peakBytes.client / MB);
-}
-
-/** A fast proxy that changes bytes would win; it also warms everybody up. */
-async function verify(running: Running, curl: Curl, port: number, file: string): Promise<void> {
-  const route = await running.route(port);
-  const expected = patternHash(VERIFIED_BYTES);
-  const down = await curl.hashOfDownload(route, VERIFIED_BYTES);
-  if (down !== expected) throw new Error("wrong bytes arrived at the client");
-  const up = await curl.hashOfUpload(route, file);
-  if (up !== expected) throw new Error("wrong bytes arrived at the origin");
 }
 
 function sizeName(size: number): string {

@@ -11,6 +11,8 @@ export interface BenchOptions {
 export interface Names {
   readonly tests: readonly string[];
   readonly contestants: readonly string[];
+  /** Those of them that take part when none is named. */
+  readonly usual: readonly string[];
 }
 
 /** A mistake of whoever typed the command. */
@@ -23,20 +25,21 @@ export function parseOptions(args: readonly string[], names: Names): BenchOption
   const { values } = parse(args);
   if (values.help === true) return "help";
   return {
-    only: choose("test", values.only, names.tests),
-    peers: choose("contestant", values.peers, names.contestants),
+    only: choose("test", values.only, names.tests, names.tests),
+    peers: choose("contestant", values.peers, names.contestants, names.usual),
     isQuick: values.quick === true,
     jsonFile: values.json,
   };
 }
 
-/** The named ones of all there are; all when none is named. */
+/** The named ones of all there are; `usual` when none is named. */
 function choose(
   kind: string,
   texts: readonly string[] | undefined,
   known: readonly string[],
+  usual: readonly string[],
 ): readonly string[] {
-  if (texts === undefined) return known;
+  if (texts === undefined) return usual;
   const names = texts.flatMap((text) => text.split(","));
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined)

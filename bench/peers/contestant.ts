@@ -18,6 +18,8 @@ export interface Contestant {
   readonly role: "ours" | "peer" | "bound";
   /** Left out of quick runs but for the first tests: another one says nearly the same. */
   readonly fullOnly?: boolean;
+  /** Takes part where `--peers` names it, and nowhere else. */
+  readonly onlyNamed?: boolean;
   /** Why it cannot take part on this machine. */
   missing(): string | undefined;
   /** Starts both ends; they need not be ready yet. */

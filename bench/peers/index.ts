@@ -1,5 +1,6 @@
 import type { Contestant } from "./contestant.ts";
 import { direct, microsocks } from "./direct.ts";
+import { floor } from "./floor.ts";
 import { rvpn } from "./rvpn.ts";
 import { shadowsocks } from "./shadowsocks.ts";
 import { ssh, sshGcm } from "./ssh.ts";
@@ -10,6 +11,7 @@ import { chisel, wstunnel } from "./websocket-tools.ts";
 export const CONTESTANTS: readonly Contestant[] = [
   direct,
   microsocks,
+  floor,
   ssh,
   sshGcm,
   shadowsocks,

@@ -8,9 +8,17 @@ import { type Primitives, TAG_BYTES } from "../../src/proto/crypto/primitives/ty
 export const nativePrimitives: Primitives = {
   ...sealing,
   sealParts: (_suite, _key, _ad, frames, chunk) => ({
-    frames: frames.slice(),
-    chunk: chunk?.slice(),
+    frames: copyOf(frames),
+    chunk: chunk === undefined ? undefined : copyOf(chunk),
     tag: new Uint8Array(TAG_BYTES),
   }),
-  openParts: (_suite, _key, _ad, { frames, chunk }) => ({ frames: frames.slice(), chunk: chunk?.slice() }),
+  openParts: (_suite, _key, _ad, { frames, chunk }) => ({
+    frames: copyOf(frames),
+    chunk: chunk === undefined ? undefined : copyOf(chunk),
+  }),
 };
+
+/** Not `slice`: that of a Buffer is a view, and what was sent or opened is given back. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}

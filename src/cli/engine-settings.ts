@@ -2,7 +2,7 @@ import { executeAgain } from "./self.ts";
 import type { Environment } from "./strict-args.ts";
 
 /** What Bun's parts read from the environment before any code of ours runs (measured in bench/NOTES.md). */
-const SETTINGS: Readonly<Record<string, string>> = {
+export const ENGINE_SETTINGS: Readonly<Record<string, string>> = {
   // The allocator gives freed memory back within 10 ms, and a relay asks for it again at once: the page faults of that
   // are a sixth of a bulk transfer's CPU time. After a second it still goes back.
   MIMALLOC_PURGE_DELAY: "1000",
@@ -26,10 +26,12 @@ export function applyEngineSettings(args: () => readonly string[]): void {
 /** The settings that a program executed again is to be given besides; none that the operator has set. */
 export function missingEngineSettings(): Record<string, string> {
   if (!Bun.isStandaloneExecutable || process.execve === undefined) return {};
-  return Object.fromEntries(Object.entries(SETTINGS).filter(([name]) => process.env[name] === undefined));
+  return Object.fromEntries(
+    Object.entries(ENGINE_SETTINGS).filter(([name]) => process.env[name] === undefined),
+  );
 }
 
 /** `env` without the settings: for programs of others. */
 export function withoutEngineSettings(env: Environment): Environment {
-  return Object.fromEntries(Object.entries(env).filter(([name, value]) => SETTINGS[name] !== value));
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => ENGINE_SETTINGS[name] !== value));
 }
