@@ -92,7 +92,8 @@ export class ClientStore {
 
   /**
    * Remembers the server of a link. A new link of the known server updates the address and the gate key, and takes the
-   * place of the old invite or seat. UsageError if another server is known.
+   * place of the old invite or seat. UsageError if another server is known, or the same by an identity that the link is
+   * newer than: only the server's signed statements move a pin, never a link, which anybody can send.
    *
    * The very link that was taken before changes nothing: where it stays in a service's environment, it is given at
    * every start, and what it says may be older than what the server has told since.
@@ -170,6 +171,12 @@ export class ClientStore {
   }
 
   #otherServer(known: KnownServer, link: ServerLink): UsageError {
+    if (link.url === known.url) {
+      return new UsageError(
+        `${this.#options.dir} knows the server at ${known.url} by another identity than the link's`,
+        "if the server was rotated, start once without the link: the client follows by itself; else --state DIR",
+      );
+    }
     return new UsageError(
       `${this.#options.dir} belongs to the server at ${known.url}, and this link is of another one, at ${link.url}`,
       "give the link a directory of its own: --state DIR",

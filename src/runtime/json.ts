@@ -116,7 +116,8 @@ export class JsonFields {
   /** No further fields may be there. */
   end(): void {
     const [unknown] = this.#unread;
-    if (unknown !== undefined) throw this.#problem(`${this.#path}${unknown} is not a field known here`);
+    if (unknown !== undefined)
+      throw this.#problem(`${this.#path}${shown(unknown)} is not a field known here`);
   }
 
   #take(key: string): Json | undefined {
@@ -129,6 +130,11 @@ export class JsonFields {
     if (value === undefined) throw this.#problem(`${this.#path}${key} is missing`);
     throw this.#problem(`${this.#path}${key} must be ${wanted}, not ${kindOf(value)}`);
   }
+}
+
+/** The name of a field that nobody expected: of a damaged file it may be anything, and of any length. */
+function shown(name: string): string {
+  return /^\w{1,40}$/.test(name) ? name : JSON.stringify(name.slice(0, 40));
 }
 
 /** The kind of a value, never the value itself: it may be a secret. Numbers are none. */

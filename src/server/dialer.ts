@@ -112,14 +112,18 @@ class PolicyDialer implements Dialer {
   /** The addresses to connect to, in order. Throws DialError if the policy leaves none. */
   #permitted(addresses: readonly Uint8Array[], port: number): Uint8Array[] {
     const permitted: Uint8Array[] = [];
+    let grant: Decision | undefined;
     let refusal: Decision | undefined;
     for (const address of addresses) {
       const decision = this.#policy.decide(address, port);
       // A mapped address is dialled as the IPv4 address it is, which needs no IPv6 in the kernel.
-      if (decision.permitted) permitted.push(mappedIpv4(address) ?? address);
-      else refusal ??= decision;
+      if (decision.permitted) {
+        permitted.push(mappedIpv4(address) ?? address);
+        grant ??= decision;
+      } else refusal ??= decision;
     }
-    if (permitted.length > 0) {
+    if (grant !== undefined) {
+      this.#log.debug("destination permitted", { port, rule: grant.rule });
       if (refusal !== undefined) this.#log.debug("addresses left out by policy", { rule: refusal.rule });
       return interleaveFamilies(permitted).slice(0, DIAL_LIMITS.addressesPerDial);
     }

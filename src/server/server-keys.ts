@@ -33,22 +33,10 @@ export class ServerKeys {
    */
   static read(dir: string, random: Random): ServerKeys | undefined {
     const state = readRotations(join(dir, ROTATION_FILE));
-    if (state?.pending !== undefined) {
-      return new ServerKeys(dir, random, state.pending, finish(dir, state));
-    }
-    const identity = readIdentity(dir);
-    const last = state?.rotations.at(-1);
-    if (identity === undefined) {
-      if (last !== undefined) throw lostFile(dir, IDENTITY_FILE, ROTATION_FILE);
-      return undefined;
-    }
-    if (last !== undefined && !equalBytes(last.newKey, identity.publicKey)) {
-      throw new UsageError(
-        `${join(dir, IDENTITY_FILE)} is not the key that ${ROTATION_FILE} leads to`,
-        "put back both files from the same copy",
-      );
-    }
-    return new ServerKeys(dir, random, identity, state);
+    const identity = present(dir, state);
+    if (identity === undefined) return undefined;
+    const isCutShort = state?.pending !== undefined;
+    return new ServerKeys(dir, random, identity, isCutShort ? finish(dir, state) : state);
   }
 
   /** Makes the identity of a server that starts for the first time. */
@@ -93,6 +81,27 @@ export class ServerKeys {
     this.#state = finish(this.#dir, state);
     return rotation;
   }
+}
+
+/**
+ * The identity that a server started in `dir` would have, after a rotation that was cut short too; undefined if there is
+ * none. Only reads, so that it may be asked beside a running server. Throws UsageError as `ServerKeys.read` does.
+ */
+export function identityInUse(dir: string): Identity | undefined {
+  return present(dir, readRotations(join(dir, ROTATION_FILE)));
+}
+
+function present(dir: string, state: RotationState | undefined): Identity | undefined {
+  if (state?.pending !== undefined) return state.pending;
+  const identity = readIdentity(dir);
+  const last = state?.rotations.at(-1);
+  if (last === undefined) return identity;
+  if (identity === undefined) throw lostFile(dir, IDENTITY_FILE, ROTATION_FILE);
+  if (equalBytes(last.newKey, identity.publicKey)) return identity;
+  throw new UsageError(
+    `${join(dir, IDENTITY_FILE)} is not the key that ${ROTATION_FILE} leads to`,
+    "put back both files from the same copy",
+  );
 }
 
 /**

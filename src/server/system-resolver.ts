@@ -18,7 +18,8 @@ export function createSystemResolver(log: Log): Resolver {
  * pool it also uses for files and WebCrypto, two at a time on two cores: eight names with a slow name server stopped
  * WebCrypto, and so every handshake, for 8 s (measured, docs/BUN-NOTES.md). c-ares uses no threads, asks for both
  * families at once, sorts by RFC 6724, shares look-ups under way and caches answers. It does not know NSS modules
- * (mDNS, LDAP), and takes inet_aton forms such as `127.1` for ordinary names.
+ * (mDNS, LDAP). inet_aton forms such as `127.1`, of which it reads some and asks for others, never come here
+ * (ipv4-spelling.ts).
  */
 export function createSystemLookup(log: Log, resolvConf = "/etc/resolv.conf"): Lookup {
   const nameServers = new NameServers(resolvConf, log);

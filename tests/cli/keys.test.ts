@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { formatPublicKey } from "../../src/proto/index.ts";
+import { secureRandom } from "../../src/runtime/random.ts";
+import { ServerStore } from "../../src/server/store.ts";
 import { rvpn, useScratch } from "./support/transcript.ts";
 
 const freshDir = useScratch();
@@ -51,6 +54,45 @@ describe("keygen and pubkey", () => {
       stdout: "",
       stderr: `rvpn: ${dir} has an identity already\nhint: rvpn pubkey --state ${dir} prints its public key\n`,
     });
+  });
+});
+
+describe("of a server that was stopped in the middle of a rotation", () => {
+  const corpus = join(import.meta.dir, "../corpus/state/server-rotating");
+  const copied = () => {
+    const dir = freshDir();
+    for (const name of readdirSync(corpus)) copyFileSync(join(corpus, name), join(dir, name));
+    for (const name of readdirSync(dir)) chmodSync(join(dir, name), 0o600);
+    return dir;
+  };
+
+  test("pubkey prints the identity that its next start has, and changes nothing", async () => {
+    const dir = copied();
+    const before = readFileSync(join(dir, "identity.key"), "utf8");
+    const { rotations } = JSON.parse(readFileSync(join(dir, "rotations.json"), "utf8"));
+    const shown = await rvpn(["pubkey", "--state", dir]);
+    expect(shown).toEqual({ exitCode: 0, stdout: `${rotations.at(-1).new}\n`, stderr: "" });
+    expect(await rvpn(["pubkey"], { stdin: before })).not.toEqual(shown);
+    expect(readFileSync(join(dir, "identity.key"), "utf8")).toBe(before);
+    const store = ServerStore.open({ dir, now: Date.now, random: secureRandom });
+    store.close();
+    expect(`${formatPublicKey(store.identity.publicKey)}\n`).toBe(shown.stdout);
+    expect(await rvpn(["pubkey", "--state", dir])).toEqual(shown);
+  });
+
+  test("keygen makes no key in the place of a lost one, which no client would know", async () => {
+    const dir = copied();
+    const store = ServerStore.open({ dir, now: Date.now, random: secureRandom });
+    store.close();
+    rmSync(join(dir, "identity.key"));
+    for (const command of ["keygen", "pubkey"]) {
+      const { exitCode, stderr } = await rvpn([command, "--state", dir]);
+      expect([exitCode, stderr]).toEqual([
+        2,
+        expect.stringContaining("identity.key is missing, though rotations.json"),
+      ]);
+    }
+    expect(readdirSync(dir)).not.toContain("identity.key");
   });
 });
 

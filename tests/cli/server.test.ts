@@ -66,9 +66,16 @@ describe("rvpn server", () => {
     const second = await rvpn(["server", "--listen", "0", "--state", dir]);
     expect(second).toMatchObject({ exitCode: 2, stdout: "" });
     expect(second.stderr).toContain(`rvpn: already running, pid ${child.pid}`);
-    const third = await rvpn(["server", "--listen", port, "--state", freshDir()]);
+    const state = join(freshDir(), "new");
+    const third = await rvpn(["server", "--listen", port, "--state", state]);
     expect(third).toMatchObject({ exitCode: 6, stdout: "" });
     expect(third.stderr).toContain(`rvpn: port ${port} on 127.0.0.1 is taken\nhint: `);
+    // What it has made is whole, and the next start's: no socket, no half of a file.
+    expect(readdirSync(state).sort()).toEqual(["clients.json", "gate.json", "identity.key", "lock"]);
+    const { stdout: key } = await rvpn(["pubkey", "--state", state]);
+    const fourth = await startServer(state);
+    expect((await rvpn(["pubkey", "--state", state])).stdout).toBe(key);
+    fourth.child.kill();
     child.kill();
   });
 

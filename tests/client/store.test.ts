@@ -145,6 +145,20 @@ describe("adopt", () => {
     expect(reopen().server).toEqual(before);
   });
 
+  test("of the same address by an identity not known yet is refused too: a link moves no pin", () => {
+    const { dir, store, reopen } = openStore();
+    store.adopt(linkOf());
+    const before = store.server;
+    const newer = linkOf({ kind: "address", serverKey: generateIdentity(random).publicKey });
+    const error = usageErrorOf(() => store.adopt(newer));
+    expect(error.message).toBe(
+      `${dir} knows the server at wss://vpn.example.org/ by another identity than the link's`,
+    );
+    expect(error.hint).toMatch(/without the link.*--state DIR/);
+    expect(error.exitCode).toBe(2);
+    expect(reopen().server).toEqual(before);
+  });
+
   test("changes the identity when a seat takes the place of an invite, and back", () => {
     const { store } = openStore();
     store.adopt(linkOf());

@@ -29,6 +29,14 @@ for (const route of ROUTES) {
   });
 }
 
+describeWith(programsFor("direct"), "admission, on a bad path", () => {
+  const it = useWorld({ route: "direct", chaos: true });
+  it(
+    "a client that is revoked while it is away loses what it has open within a second: 4 when it is back",
+    revokedWhileAway,
+  );
+});
+
 /** A client that stays in the foreground until it ends; these all end by themselves. */
 function tryClient(world: World, link: string, state = world.rvpn.newState("client")): Promise<Ran> {
   const args = ["client", "--proxy", "0", "--state", state, ...world.trust];
@@ -113,6 +121,52 @@ async function revokedClient(world: World): Promise<void> {
   expect(client.child.output()).toMatch(/^rvpn: the server refused: .*revoked/m);
   const args = ["client", "--proxy", "0", "--state", client.state, ...world.trust];
   expectReason(await world.rvpn.run(args, { limitMs: 20_000 }), REFUSED, /the server refused: .*revoked/);
+}
+
+/** Its tunnel waits for it on the server, with a connection to a host: both are gone, not at the end of the window. */
+async function revokedWhileAway(world: World): Promise<void> {
+  const { chaos, rvpn, server, client } = world;
+  if (chaos === undefined) throw new Error("this world has no bad path");
+  const closed = Promise.withResolvers<number>();
+  const host = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data() {}, close: () => closed.resolve(performance.now()), error() {} },
+  });
+  const waiting = curl(world, ...through(world, "connect"), `http://127.0.0.1:${host.port}/`);
+  await client.awaitStatus(({ streams }) => streams === 1);
+  chaos.blackhole(true);
+  chaos.cut("reset");
+  await untilLive(world, "first", { tunnels: 1, detached: 1, links: 0, streams: 1 });
+  const revokedAt = performance.now();
+  await server.revoke("first");
+  expect((await closed.promise) - revokedAt).toBeLessThan(REVOKED_WITHIN_MS);
+  const { clients, server: all } = await listed(world);
+  expect(clients).toEqual([]);
+  expect(all).toMatchObject({ tunnels: 0, detached: 0, streams: 0, sockets: 0, timers: 0, detachedBytes: 0 });
+  // What fell into the black hole stays there: the dial that waits has to be cut, for the next to come through.
+  chaos.blackhole(false);
+  chaos.cut("reset");
+  expect(await client.child.exitsWithin(60_000)).toBe(REFUSED);
+  expect(client.child.output()).toMatch(/^rvpn: the server refused: .*revoked/m);
+  expect((await waiting).exitCode).not.toBe(0);
+  host.stop(true);
+  const again = await rvpn.run(["client", "--proxy", "0", "--state", client.state], { limitMs: 20_000 });
+  expectReason(again, REFUSED, /the server refused: .*revoked/);
+}
+
+async function listed({ rvpn, server }: World) {
+  return JSON.parse(await rvpn.must(["clients", "--json", "--state", server.state]));
+}
+
+async function untilLive(world: World, name: string, live: Readonly<Record<string, number>>): Promise<void> {
+  for (let left = 200; ; left--) {
+    const { clients } = await listed(world);
+    const found = clients.find((client: { name: string }) => client.name === name)?.live;
+    if (Object.entries(live).every(([key, value]) => found?.[key] === value)) return;
+    if (left === 0) throw new Error(`${name} has ${JSON.stringify(found)}`);
+    await Bun.sleep(50);
+  }
 }
 
 /** Revoking makes a new gate key; the others get it through their links and need it at the next start. */

@@ -21,6 +21,7 @@ describeWith(programsFor("direct"), "the server renews its identity", () => {
     "links made before still work: invite, seat, the same link again; a new one names the new key",
     oldLinks,
   );
+  it("a new link does not move an old pin: 2, until the client has followed by itself", newerLink);
   it("rvpn run brings the new pin home", runBringsHome);
   it("a client that is refused by the new identity keeps its pin", refusedClient);
   it("more than eight rotations behind is 5, with what to do", tooFarBehind);
@@ -127,6 +128,21 @@ async function oldLinks(world: World): Promise<void> {
   expect((await pageOf(world, world.rvpn.newState("client"), seat)).key).toBe(key);
   const fresh = parseLink(await world.server.invite("fresh"));
   expect(fresh.serverKey).toEqual(parsePublicKey(key));
+}
+
+/** Whoever can hand a user a link could else make him change servers. */
+async function newerLink(world: World): Promise<void> {
+  const state = await joinedState(world, "behind");
+  const before = pinOf(state);
+  const key = await rotate(world);
+  const link = await world.server.invite("behind", "--seat");
+  const args = ["client", "--proxy", "0", "--state", state];
+  const ran = await world.rvpn.run(args, { env: { RVPN_LINK: link }, limitMs: 20_000 });
+  expect(ran.exitCode, ran.stderr).toBe(2);
+  expect(ran.stderr).toMatch(/by another identity than the link's\nhint: .*start once without the link/);
+  expect(pinOf(state)).toEqual(before);
+  expect((await pageOf(world, state)).key).toBe(key);
+  expect((await pageOf(world, state, link)).key).toBe(key);
 }
 
 async function runBringsHome(world: World): Promise<void> {

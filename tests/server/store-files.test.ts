@@ -7,6 +7,11 @@ import { newKey, useStores } from "./store-support.ts";
 
 const openStore = useStores(useScratch());
 
+/** A gate's file with one field more. */
+function gateWith(field: string): string {
+  return `{"version":1,"key":"${"A".repeat(43)}","generation":0,"previous":[],"${field}":1}\n`;
+}
+
 describe("a start", () => {
   test.each(["identity.key", "gate.json", "clients.json"])("refuses %s that others can read", (name) => {
     const { dir, store } = openStore();
@@ -37,6 +42,9 @@ describe("a start", () => {
     ["gate.json", '{"version":1,"key":"AAAA","previous":[]}', "key is not base64url of 32 bytes"],
     ["gate.json", '{"version":1,"previous":[]}', "key is missing"],
     ["gate.json", '{"version":7}', "newer rvpn"],
+    // Found by fuzzing: the operator was shown the whole of it.
+    ["gate.json", gateWith("x".repeat(30_000)), `"${"x".repeat(40)}" is not a field known here`],
+    ["gate.json", gateWith("\\u001b[2J"), '"\\u001b[2J" is not a field known here'],
     ["clients.json", "{", "cut short"],
     ["clients.json", '{"version":1,"clients":[],"invites":[]}', "revoked is missing"],
     ["clients.json", '{"version":2}', "newer rvpn"],

@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { formatPublicKey, formatSecretKey, generateIdentity, type Identity } from "../../proto/index.ts";
 import { messageOf, systemCode, UsageError } from "../../runtime/errors.ts";
-import { createIdentity, readIdentity } from "../../runtime/identity-file.ts";
+import { createIdentity } from "../../runtime/identity-file.ts";
 import { lockStateDir } from "../../runtime/lock.ts";
 import { secureRandom } from "../../runtime/random.ts";
 import { ensureStateDir } from "../../runtime/state-dir.ts";
+import { identityInUse } from "../../server/server-keys.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { identityDirOf, identityFlags } from "../identity-place.ts";
 import { printResult } from "../output.ts";
@@ -52,7 +53,7 @@ function createIn(dir: string): Identity {
   ensureStateDir(dir);
   const lock = lockStateDir(dir, "edit");
   try {
-    if (readIdentity(dir) === undefined) return createIdentity(dir, secureRandom);
+    if (identityInUse(dir) === undefined) return createIdentity(dir, secureRandom);
   } finally {
     lock.release();
   }

@@ -1,6 +1,6 @@
 import { formatPublicKey, type Identity, parseSecretKey } from "../../proto/index.ts";
 import { UsageError } from "../../runtime/errors.ts";
-import { readIdentity } from "../../runtime/identity-file.ts";
+import { identityInUse } from "../../server/server-keys.ts";
 import { command, logLevelFlag } from "../command.ts";
 import { identityDirOf, identityFlags } from "../identity-place.ts";
 import { readInput } from "../input.ts";
@@ -27,7 +27,8 @@ async function fromInput(): Promise<Identity> {
 }
 
 function fromState(dir: string): Identity {
-  const identity = readIdentity(dir);
+  // A client's directory has no rotations: there it is what identity.key says.
+  const identity = identityInUse(dir);
   if (identity !== undefined) return identity;
   throw new UsageError(
     `there is no identity in ${dir}`,
