@@ -1,7 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { ProxyCredentials } from "../client/proxy/negotiation.ts";
 import { messageOf, UsageError } from "../runtime/errors.ts";
-import { checkPrivateMode } from "../runtime/private-mode.ts";
 import type { Flag } from "./flags.ts";
 import type { Args } from "./strict-args.ts";
 
@@ -19,7 +18,7 @@ export const credentialFlags = {
   "proxy-password-file": {
     type: "string",
     valueHint: "FILE",
-    description: `the file, of this user alone, whose first line is the password; or both as user:password in ${CREDENTIALS_VARIABLE}`,
+    description: `the file whose first line is the password; or both as user:password in ${CREDENTIALS_VARIABLE}`,
   },
 } as const satisfies Record<string, Flag>;
 
@@ -59,23 +58,10 @@ function fromVariable(text: string | undefined): ProxyCredentials | undefined {
 
 function readFirstLine(file: string, label: string): string {
   try {
-    return readOwn(file).split(/\r?\n/, 1)[0] ?? "";
+    return readFileSync(file, "utf8").split(/\r?\n/, 1)[0] ?? "";
   } catch (error) {
-    if (error instanceof UsageError) throw error;
     const hint = "name a file that this user may read";
     throw new UsageError(`${label}: ${messageOf(error)}`, hint, { cause: error });
-  }
-}
-
-/** As of a key's file: what others can read they may have read. A pipe, as of `<(…)`, is the shell's affair. */
-function readOwn(file: string): string {
-  const fd = openSync(file, "r");
-  try {
-    const stats = fstatSync(fd);
-    if (stats.isFile()) checkPrivateMode(file, stats.mode, 0o600);
-    return readFileSync(fd, "utf8");
-  } finally {
-    closeSync(fd);
   }
 }
 

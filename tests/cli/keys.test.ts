@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatPublicKey } from "../../src/proto/index.ts";
 import { secureRandom } from "../../src/runtime/random.ts";
@@ -58,16 +58,22 @@ describe("keygen and pubkey", () => {
 });
 
 describe("of a server that was stopped in the middle of a rotation", () => {
-  const corpus = join(import.meta.dir, "../corpus/state/server-rotating");
-  const copied = () => {
+  /** The statement and the new key are on the disk, the old key is still in its own file. */
+  const cutShort = () => {
     const dir = freshDir();
-    for (const name of readdirSync(corpus)) copyFileSync(join(corpus, name), join(dir, name));
-    for (const name of readdirSync(dir)) chmodSync(join(dir, name), 0o600);
+    const store = ServerStore.open({ dir, now: Date.now, random: secureRandom });
+    const [identity, rotations] = [join(dir, "identity.key"), join(dir, "rotations.json")];
+    const old = readFileSync(identity, "utf8");
+    store.keys.rotate();
+    store.close();
+    const pending = readFileSync(identity, "utf8").trim();
+    writeFileSync(rotations, JSON.stringify({ ...JSON.parse(readFileSync(rotations, "utf8")), pending }));
+    writeFileSync(identity, old);
     return dir;
   };
 
   test("pubkey prints the identity that its next start has, and changes nothing", async () => {
-    const dir = copied();
+    const dir = cutShort();
     const before = readFileSync(join(dir, "identity.key"), "utf8");
     const { rotations } = JSON.parse(readFileSync(join(dir, "rotations.json"), "utf8"));
     const shown = await rvpn(["pubkey", "--state", dir]);
@@ -81,7 +87,7 @@ describe("of a server that was stopped in the middle of a rotation", () => {
   });
 
   test("keygen makes no key in the place of a lost one, which no client would know", async () => {
-    const dir = copied();
+    const dir = cutShort();
     const store = ServerStore.open({ dir, now: Date.now, random: secureRandom });
     store.close();
     rmSync(join(dir, "identity.key"));

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { formatPublicKey, parseLink } from "../../src/proto/index.ts";
 import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
