@@ -76,12 +76,15 @@ export class AttachedLink {
     this.phase.bytes += lead.length + (body?.length ?? 0);
   }
 
-  /** The application has taken bytes of `stream`: restates its credit now, with the next packet, or not yet. */
-  noteConsumed(stream: Stream, now: number): void {
+  /**
+   * The application has taken bytes of `stream`: restates its credit now, with the next packet, or not yet. `scarce`: the
+   * pool has so little room that the sender may be standing still.
+   */
+  noteConsumed(stream: Stream, now: number, scarce = false): void {
     const due = stream.receiving.updateDue();
     if (due === "no") return;
     this.updates.add(stream);
-    if (due === "soon") this.updatesSoon = true;
+    if (due === "soon" || scarce) this.updatesSoon = true;
     else this.link.promptWithin(now);
   }
 

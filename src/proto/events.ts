@@ -14,8 +14,13 @@ export type TunnelEvent =
   | { readonly kind: "fin"; readonly stream: number }
   /** The stream broke; it is gone. */
   | { readonly kind: "reset"; readonly stream: number; readonly code: ResetCode }
-  /** A stream whose `write` returned false takes bytes again. */
-  | { readonly kind: "writable"; readonly stream: number }
+  /** What others hold has filled the pool of bytes kept for sending: as if `write` had returned false. */
+  | { readonly kind: "full"; readonly stream: number }
+  /**
+   * A stream whose `write` returned false, or that was told `full`, takes bytes again: the next `write` should have at
+   * most `most` of them, if that is there, for the pool is still full.
+   */
+  | { readonly kind: "writable"; readonly stream: number; readonly most?: number }
   /** Client: the server took the link of this slot; its streams go on. */
   | { readonly kind: "accepted"; readonly slot: number; readonly result: AcceptResult }
   /** Client: the server refused, in a sealed frame. */

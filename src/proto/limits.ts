@@ -28,6 +28,10 @@ export const LIMITS = {
   exemptBytes: 8 * KiB,
   /** Bytes read from local sockets and not yet acknowledged, per tunnel; full: its readers pause. */
   sendPoolBytes: 64 * MiB,
+  /** What one read of a socket brings at most, in Bun. */
+  maxReadBytes: 512 * KiB,
+  /** What a connection brings before its reader can hear that the pool is full: the first window of Linux. */
+  firstReadBytes: 64 * KiB,
   /** Unsent bytes of one stream at which its reader pauses: two reads, so that the next chunk is always at hand. */
   streamHighWaterBytes: 1 * MiB,
   /** Unsent bytes at which a paused reader goes on. */
@@ -112,11 +116,16 @@ assert(LIMITS.minFlightBytes >= LIMITS.minBodyBytes, "the smallest flight holds 
 
 /**
  * Upper bound of the bytes that one tunnel's buffers hold in this process: what the peer may have sent and our
- * applications not taken, what our applications gave and the peer not acknowledged, and one read per stream that was
- * under way when its reader was paused.
+ * applications not taken, what our applications gave and the peer not acknowledged, and what streams may be given beyond
+ * a full pool (`writable` with `most`). Where reads cannot be kept short (`read-some.ts`) each stream may hold a whole one.
  */
-export function tunnelMemoryBound(streams: number, poolBytes: number): number {
+export function tunnelMemoryBound(
+  streams: number,
+  poolBytes: number,
+  sendPoolBytes: number = LIMITS.sendPoolBytes,
+): number {
   const received = poolBytes + streams * LIMITS.exemptBytes;
-  const sending = LIMITS.sendPoolBytes + streams * 2 * LIMITS.maxChunkBytes;
+  const beyond = sendPoolBytes + streams * (LIMITS.exemptBytes + LIMITS.firstReadBytes);
+  const sending = sendPoolBytes + LIMITS.maxReadBytes + beyond;
   return received + sending;
 }

@@ -1,18 +1,20 @@
 import { LIMITS } from "./limits.ts";
 import type { Stream } from "./stream.ts";
 
+type GoOn = (stream: Stream, most?: number) => void;
+
 /**
  * Streams whose applications were told to write no more, until each may go on: once little of it is unsent, and the
- * pool of kept bytes has room or the stream holds none of it. Costs nothing per packet for those that stand still.
+ * pool of kept bytes has room or the caller makes an exception. Costs nothing per packet for those that stand still.
  */
 export class PausedReaders {
   readonly #all = new Set<Stream>();
   /** Those of which little is unsent: they wait for the pool. May name streams whose bytes are to be sent again. */
   readonly #forPool = new Set<Stream>();
-  readonly #goOn: (stream: Stream) => void;
+  readonly #goOn: GoOn;
 
   /** `goOn` tells the stream's application; the stream is no longer paused then. */
-  constructor(goOn: (stream: Stream) => void) {
+  constructor(goOn: GoOn) {
     this.#goOn = goOn;
   }
 
@@ -26,12 +28,20 @@ export class PausedReaders {
     this.#forPool.delete(stream);
   }
 
-  /** Bytes of `stream` were sent or acknowledged. */
+  has(stream: Stream): boolean {
+    return this.#all.has(stream);
+  }
+
+  /** Little of `stream` may be unsent now: it goes on, or waits for the pool. */
   eased(stream: Stream, poolHasRoom: boolean): void {
     if (!this.#all.has(stream) || !isShort(stream)) return;
-    // A stream that holds nothing may always read once: others that stand still must not stop it.
-    if (poolHasRoom || stream.sending.heldBytes === 0) this.#release(stream);
+    if (poolHasRoom) this.#release(stream);
     else this.#forPool.add(stream);
+  }
+
+  /** Lets `stream` write once, though the pool has no room. */
+  except(stream: Stream, most?: number): void {
+    if (this.#all.has(stream)) this.#release(stream, most);
   }
 
   /** The pool of kept bytes has room. */
@@ -42,9 +52,9 @@ export class PausedReaders {
     }
   }
 
-  #release(stream: Stream): void {
+  #release(stream: Stream, most?: number): void {
     this.delete(stream);
-    this.#goOn(stream);
+    this.#goOn(stream, most);
   }
 }
 

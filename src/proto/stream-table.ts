@@ -53,6 +53,11 @@ export class StreamTable {
     return Math.max(this.ourPoolBytes - this.#ourPoolUsed, 0);
   }
 
+  /** Not even a new stream's first window would find room. */
+  get ourPoolIsScarce(): boolean {
+    return this.ourPoolFree < LIMITS.initialWindowBytes;
+  }
+
   get peerPoolFree(): number {
     return Math.max(this.peerPoolBytes - this.#peerPoolUsed, 0);
   }

@@ -25,6 +25,9 @@ export interface TunnelOptions {
   readonly linkAgeMs?: number;
 }
 
+/** Part of the send pool at which paused readers go on. */
+const SEND_POOL_LOW = 3 / 4;
+
 /** What the parts of a tunnel share: its streams, its links by slot, and what its shell is to be told. */
 export class TunnelCore {
   readonly role: Role;
@@ -40,9 +43,11 @@ export class TunnelCore {
   readonly pending = new Map<number, AttachedLink>();
   /** Streams that had bytes and credit, but no room in the peer's pool. */
   readonly poolBlocked = new Set<Stream>();
-  readonly pausedReaders = new PausedReaders((stream) =>
-    this.events.push({ kind: "writable", stream: stream.id }),
+  readonly pausedReaders = new PausedReaders(({ id }, most) =>
+    this.events.push({ kind: "writable", stream: id, ...(most === undefined ? {} : { most }) }),
   );
+  /** Its readers have been told. */
+  #sendPoolIsFull = false;
   /** Client: most streams the server takes at once. */
   maxStreams: number = LIMITS.maxStreams;
   /** Server: this tunnel replaces one that was given up; slots of which it knows what the client had there. */
@@ -166,18 +171,55 @@ export class TunnelCore {
     if (this.poolBlocked.size > 0 && this.streams.peerPoolFree > 0) {
       const waiting = [...this.poolBlocked];
       this.poolBlocked.clear();
-      for (const stream of waiting) this.wake(stream, now);
+      for (const stream of waiting) {
+        this.wake(stream, now);
+        this.eased(stream);
+      }
     }
-    if (this.#sendPoolHasRoom) this.pausedReaders.poolEased();
+    if (!this.#sendPoolHasRoom) return;
+    this.#sendPoolIsFull = false;
+    this.pausedReaders.poolEased();
   }
 
-  /** Bytes of `stream` went out or were acknowledged: its reader, if it was paused, may go on. */
+  /** After bytes were queued: whether the writer of `stream` may go on. If not, `writable` says when. */
+  mayWriteOn(stream: Stream): boolean {
+    const full = this.streams.heldBytes >= this.sendPoolBytes;
+    if (!full && stream.sending.unsentBytes < LIMITS.streamHighWaterBytes) return true;
+    this.pausedReaders.add(stream);
+    if (full && !this.#sendPoolIsFull) this.#pauseReaders();
+    return false;
+  }
+
+  // Else each of a thousand would bring one more read of up to 512 KiB before it heard.
+  #pauseReaders(): void {
+    this.#sendPoolIsFull = true;
+    for (const stream of this.streams.values()) {
+      if (stream.phase.kind !== "open" || stream.sending.finished || this.pausedReaders.has(stream)) continue;
+      this.pausedReaders.add(stream);
+      this.events.push({ kind: "full", stream: stream.id });
+      this.eased(stream);
+    }
+  }
+
+  /** Bytes of `stream` went out or were acknowledged, or it has credit: its reader, if it was paused, may go on. */
   eased(stream: Stream): void {
-    this.pausedReaders.eased(stream, this.#sendPoolHasRoom);
+    if (!this.pausedReaders.has(stream)) return;
+    if (this.#sendPoolHasRoom || stream.sending.heldBytes > 0) {
+      return this.pausedReaders.eased(stream, this.#sendPoolHasRoom);
+    }
+    // A stream that holds nothing and could send may always go on: others that stand still must not stop it.
+    if (this.streams.allowance(stream) > 0) this.pausedReaders.except(stream, this.#sharedRead);
+    else if (stream.sending.creditBytes > 0) this.poolBlocked.add(stream);
   }
 
+  /** Bytes that each stream may be given beyond a full pool: all of them together no more than it, and the exemptions. */
+  get #sharedRead(): number | undefined {
+    const share = Math.max(Math.floor(this.sendPoolBytes / this.streams.size), LIMITS.exemptBytes);
+    return share < LIMITS.maxReadBytes ? share : undefined;
+  }
+
+  /** Lower than where the pool is full, for each crossing tells every reader. */
   get #sendPoolHasRoom(): boolean {
-    const low = Math.max(this.sendPoolBytes - LIMITS.streamHighWaterBytes, this.sendPoolBytes / 2);
-    return this.streams.heldBytes <= low;
+    return this.streams.heldBytes <= this.sendPoolBytes * SEND_POOL_LOW;
   }
 }

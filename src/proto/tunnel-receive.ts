@@ -134,6 +134,6 @@ function onlyFor(core: TunnelCore, role: TunnelCore["role"], frame: Frame): void
 /** What the application has taken changes the credit to give: now, with the next packet, or not yet. */
 export function consumed(core: TunnelCore, stream: Stream, count: number, now: number): void {
   stream.receiving.consume(count);
-  core.linkOf(stream)?.noteConsumed(stream, now);
+  core.linkOf(stream)?.noteConsumed(stream, now, core.streams.ourPoolIsScarce);
   core.forgetIfComplete(stream);
 }

@@ -122,10 +122,7 @@ export class Tunnel {
     if (stream?.phase.kind !== "open" || bytes.length === 0) return true;
     core.streams.settle(stream, () => stream.sending.write(bytes));
     core.wake(stream, now);
-    const full = core.streams.heldBytes >= core.sendPoolBytes;
-    if (!full && stream.sending.unsentBytes < LIMITS.streamHighWaterBytes) return true;
-    core.pausedReaders.add(stream);
-    return false;
+    return core.mayWriteOn(stream);
   }
 
   /** The application sends no more on this stream. */

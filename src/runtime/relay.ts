@@ -1,5 +1,6 @@
 import type { Socket } from "bun";
 import { type DialResult, type ResetCode, release } from "../proto/index.ts";
+import { readSome } from "./read-some.ts";
 import type { StreamListener } from "./tunnel-driver.ts";
 import type { TunnelStream } from "./tunnel-stream.ts";
 
@@ -7,7 +8,10 @@ import type { TunnelStream } from "./tunnel-stream.ts";
 export type RelaySocket = Pick<
   Socket<unknown>,
   "write" | "pause" | "resume" | "shutdown" | "end" | "terminate"
->;
+> & {
+  /** Bun has it; its types do not. */
+  readonly fd?: number;
+};
 
 /**
  * A read of this much is a turn: the socket is read again after all others that are ready. Bun itself reads up to ten
@@ -162,10 +166,23 @@ export class Relay implements StreamListener {
     onUnanswered();
   }
 
-  onWritable(): void {
-    if (this.#done) return;
+  onFull(): void {
+    if (!this.#done && !this.#paused) this.#pause();
+  }
+
+  onWritable(most?: number): void {
+    if (this.#done || this.#writesSome(most)) return;
     this.#paused = false;
     this.#resume();
+  }
+
+  /** Writes a little of what the socket has and leaves it paused; false if it is to be resumed. */
+  #writesSome(most: number | undefined): boolean {
+    if (most === undefined || this.#socket === undefined || this.#held || this.#inputEnded) return false;
+    const bytes = readSome(this.#socket, most);
+    if (bytes === undefined) return false;
+    this.#progressAt = performance.now();
+    return this.#stream?.write(bytes) === false;
   }
 
   #resume(): void {

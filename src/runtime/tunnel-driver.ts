@@ -28,7 +28,10 @@ export interface StreamListener {
   onData(bytes: Uint8Array): void;
   onFin(): void;
   onReset(code: ResetCode): void;
-  onWritable(): void;
+  /** Others have filled the memory of the tunnel: nothing more is written until `onWritable`. */
+  onFull(): void;
+  /** `most`: at most so many bytes in the next write, if that can be had. */
+  onWritable(most?: number): void;
 }
 
 /** Events that concern links, or streams that nobody here has opened: the keeper's or the server's business. */
@@ -246,8 +249,10 @@ export class TunnelDriver {
       case "data":
         this.bytesIn += event.bytes.length;
         return this.#listeners.get(event.stream)?.onData(event.bytes);
+      case "full":
+        return this.#listeners.get(event.stream)?.onFull();
       case "writable":
-        return this.#listeners.get(event.stream)?.onWritable();
+        return this.#listeners.get(event.stream)?.onWritable(event.most);
       case "fin":
         return this.#listeners.get(event.stream)?.onFin();
       case "response":

@@ -24,7 +24,7 @@ export class TunnelStream {
     this.#owner.command((tunnel, now) => tunnel.respond(this.id, result, now));
   }
 
-  /** False: pause until `onWritable`. */
+  /** False: pause until `onWritable`. So does `onFull`, at any time. */
   write(bytes: Uint8Array): boolean {
     this.#owner.bytesOut += bytes.length;
     return this.#owner.command((tunnel, now) => tunnel.write(this.id, bytes, now)) ?? true;

@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import type { Socket } from "bun";
+import { LIMITS, tunnelMemoryBound } from "../../src/proto/index.ts";
 import type { Child } from "./support/children.ts";
 import { curlHash, through } from "./support/curl.ts";
 import { patternHash } from "./support/pattern.ts";
@@ -15,8 +16,10 @@ import { useWorld, type World } from "./support/world.ts";
 
 const STREAMS = FULL ? 1_000 : 100;
 const WAVES = FULL ? 3 : 1;
-/** With a thousand others the pool is full and a stream has its 8 KiB exemption only, some 0.5 MB/s here. */
+/** With a thousand others the pool is full and a stream moves by little more than its exemption, some 2 MB/s here. */
 const BYTES = 20_000_000;
+/** What the buffers of a tunnel with so many streams may hold; processes may grow by no more, with all that is around. */
+const BUDGET_BYTES = tunnelMemoryBound(STREAMS + 1, LIMITS.poolBytes);
 
 describeWith(programsFor("direct"), `${STREAMS} streams that nobody reads`, () => {
   const it = useWorld({ route: "direct" });
@@ -26,6 +29,7 @@ describeWith(programsFor("direct"), `${STREAMS} streams that nobody reads`, () =
 async function beside(world: World): Promise<void> {
   const processes = [world.server.child, world.client.child];
   const descriptors = processes.map(descriptorsOf);
+  const empty = processes.map(residentBytes);
   const resident: number[][] = [];
   for (let wave = 0; wave < WAVES; wave++) {
     const stalled = await Promise.all(Array.from({ length: STREAMS }, () => stall(world)));
@@ -35,19 +39,23 @@ async function beside(world: World): Promise<void> {
     const tookMs = performance.now() - startedAt;
     expect(hash).toBe(patternHash(BYTES));
     // They were there all the time, and are as alive as before.
-    expect((await countersOf(world.server))["streams"]).toBeGreaterThanOrEqual(STREAMS);
+    const { streams, heldBytes = Number.NaN } = await countersOf(world.server);
+    expect(streams).toBeGreaterThanOrEqual(STREAMS);
+    expect(heldBytes).toBeLessThanOrEqual(BUDGET_BYTES);
     expect(stalled.filter(({ data }) => data.closed)).toEqual([]);
-    const full = processes.map((child) => (residentBytes(child) / 1e6).toFixed(0));
+    const grown = processes.map((child, index) => residentBytes(child) - (empty[index] ?? 0));
+    for (const bytes of grown) expect(bytes).toBeLessThanOrEqual(BUDGET_BYTES);
+    const [server, client, held, budget] = [...grown, heldBytes, BUDGET_BYTES].map(megabytes);
     for (const socket of stalled) socket.terminate();
     await world.client.awaitStatus(({ streams }) => streams === 0, 30_000);
     if (WAVES > 1) resident.push(await settled(world));
     process.stderr.write(
       `never-read: wave ${wave}: ${BYTES / 1e6} MB beside ${STREAMS} in ${tookMs.toFixed(0)} ms; ` +
-        `RSS of server and client ${full.join(" and ")} MB\n`,
+        `RSS of server and client ${server} and ${client} MB above the start, ${held} MB held, ${budget} MB allowed\n`,
     );
   }
   for (const wave of resident) {
-    const [server, client] = wave.map((bytes) => (bytes / 1e6).toFixed(0));
+    const [server, client] = wave.map(megabytes);
     process.stderr.write(`never-read: settled RSS of server and client ${server} and ${client} MB\n`);
   }
   await awaitNoStream(world);
@@ -56,6 +64,10 @@ async function beside(world: World): Promise<void> {
     await awaitDescriptors(child, descriptors[index] ?? 0);
     for (const wave of resident.slice(1)) expectMemoryBack(resident[0]?.[index] ?? 0, wave[index] ?? 0);
   }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0);
 }
 
 /** Of the server and the client. */

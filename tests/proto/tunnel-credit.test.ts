@@ -167,28 +167,66 @@ describe("what others hold does not stop a stream that moves", () => {
       keepWriting(tunnels.server, stream, tunnels);
     }
     expect(tunnels.server.tunnel.stats().heldBytes).toBeLessThan(4 * MiB + 9 * 2 * LIMITS.maxChunkBytes);
+    tunnels.run(1);
+    const told = tunnels.server.told("writable", quiet).length;
     expect(tunnels.server.tunnel.write(quiet, new Uint8Array(100), tunnels.now)).toBe(false);
     tunnels.runUntil(() => tunnels.client.count(quiet) === 100, 5_000);
     tunnels.run(100);
-    expect(tunnels.server.told("writable", quiet)).toHaveLength(1);
+    expect(tunnels.server.told("writable", quiet)).toHaveLength(told + 1);
   });
+
+  test("a full send pool stops all who write, and each may go on with its share", () => {
+    const tunnels = Tunnels.connected({ delayMs: 5, sendPoolBytes: 4 * MiB });
+    const [idle = 0, ...busy] = tunnels.openConnected(33);
+    for (const stream of busy) {
+      tunnels.client.slow.add(stream);
+      keepWriting(tunnels.server, stream, tunnels);
+    }
+    tunnels.run(1);
+    expect(tunnels.server.told("full", idle)).toHaveLength(1);
+    expect(tunnels.server.told("writable", idle)).toEqual([
+      { kind: "writable", stream: idle, most: Math.floor((4 * MiB) / 33) },
+    ]);
+  });
+
+  for (const goesOn of ["it could itself", "others have left the peer's pool"]) {
+    test(`a writer that could send nothing is not told to go on beyond the pool until ${goesOn}`, () => {
+      const tunnels = Tunnels.connected({ delayMs: 5, sendPoolBytes: 4 * MiB, clientPoolBytes: 1 * MiB });
+      const [still = 0, ...busy] = tunnels.openConnected(40);
+      for (const stream of [still, ...busy]) tunnels.client.slow.add(stream);
+      for (const stream of busy) keepWriting(tunnels.server, stream, tunnels);
+      tunnels.run(1_000);
+      const told = tunnels.server.told("writable", still).length;
+      expect(tunnels.server.tunnel.write(still, new Uint8Array(EXEMPT), tunnels.now)).toBe(false);
+      tunnels.run(1_000);
+      // It holds nothing, and all that it has sent is untaken.
+      expect(tunnels.client.untaken(still)).toBe(EXEMPT);
+      expect(tunnels.server.told("writable", still)).toHaveLength(told);
+      for (const stream of goesOn === "it could itself" ? [still] : busy)
+        tunnels.client.take(stream, tunnels.now, tunnels.client.untaken(stream));
+      tunnels.run(200);
+      expect(tunnels.server.told("writable", still).length).toBeGreaterThan(told);
+    });
+  }
 });
 
 describe("memory", () => {
   test("of a tunnel has a bound, and a tunnel full of stalled streams keeps to it at both ends", () => {
     const clientPoolBytes = 2 * MiB;
-    const tunnels = Tunnels.connected({ delayMs: 5, clientPoolBytes });
+    const sendPoolBytes = 4 * MiB;
+    const tunnels = Tunnels.connected({ delayMs: 5, clientPoolBytes, sendPoolBytes });
     const streams = tunnels.openConnected(100);
     let received = 0;
     for (const stream of streams) {
       tunnels.client.slow.add(stream);
-      keepWriting(tunnels.server, stream, tunnels);
+      keepWriting(tunnels.server, stream, tunnels, LIMITS.firstReadBytes);
     }
     tunnels.run(3_000);
     for (const stream of streams) received += tunnels.client.untaken(stream);
     const { heldBytes } = tunnels.server.tunnel.stats();
     expect(received).toBeLessThanOrEqual(clientPoolBytes + streams.length * EXEMPT);
-    expect(heldBytes).toBeLessThanOrEqual(LIMITS.sendPoolBytes + streams.length * 2 * LIMITS.maxChunkBytes);
-    expect(received + heldBytes).toBeLessThanOrEqual(tunnelMemoryBound(streams.length, clientPoolBytes));
+    expect(received + heldBytes).toBeLessThanOrEqual(
+      tunnelMemoryBound(streams.length, clientPoolBytes, sendPoolBytes),
+    );
   });
 });

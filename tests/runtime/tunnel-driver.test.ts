@@ -50,7 +50,7 @@ function connected() {
   return { driver, sent, lost, events };
 }
 
-const listener = { onResponse() {}, onData() {}, onFin() {}, onReset() {}, onWritable() {} };
+const listener = { onResponse() {}, onData() {}, onFin() {}, onReset() {}, onFull() {}, onWritable() {} };
 const DESTINATION = { host: { kind: "name", name: "a.example" }, port: 80 } as const;
 
 describe("a timer that comes far too late", () => {

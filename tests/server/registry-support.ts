@@ -77,6 +77,7 @@ export class TestStream implements StreamListener {
   onReset(code: ResetCode): void {
     this.reset = code;
   }
+  onFull(): void {}
   onWritable(): void {}
 }
 

@@ -117,12 +117,12 @@ export class Applications {
       unread += end.unread;
       if (end.unread > 0) holding += 1;
     }
-    const { poolBytes } = this.#options.plan;
+    const { poolBytes, sendPoolBytes } = this.#options.plan;
     check(
       unread <= poolBytes + holding * LIMITS.exemptBytes,
       () => `the ${side} holds ${unread} unread bytes of ${holding} streams, its pool is ${poolBytes}`,
     );
-    const bound = tunnelMemoryBound(Math.max(streams, holding), poolBytes);
+    const bound = tunnelMemoryBound(Math.max(streams, holding), poolBytes, sendPoolBytes);
     check(heldBytes + unread <= bound, () => `the ${side} holds ${heldBytes + unread} of ${bound} bytes`);
   }
 

@@ -17,7 +17,8 @@ export interface SimListener {
   onData(bytes: Uint8Array): void;
   onFin(): void;
   onReset(code: ResetCode): void;
-  onWritable(): void;
+  onFull(): void;
+  onWritable(most?: number): void;
 }
 
 export interface SimDriverOptions {
@@ -131,8 +132,10 @@ export class SimDriver {
     switch (event.kind) {
       case "data":
         return this.#listeners.get(event.stream)?.onData(event.bytes);
+      case "full":
+        return this.#listeners.get(event.stream)?.onFull();
       case "writable":
-        return this.#listeners.get(event.stream)?.onWritable();
+        return this.#listeners.get(event.stream)?.onWritable(event.most);
       case "fin":
         return this.#listeners.get(event.stream)?.onFin();
       case "response":

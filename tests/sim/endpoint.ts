@@ -38,6 +38,8 @@ export class Endpoint implements SimListener {
   unread = 0;
   #mayWrite: boolean;
   #paused = false;
+  /** Bytes that the next write may have. */
+  #most = Number.POSITIVE_INFINITY;
   #writeQueued = false;
   #readQueued = false;
   /** The faults are over: reads and writes at once. */
@@ -119,8 +121,13 @@ export class Endpoint implements SimListener {
     this.end("reset");
   }
 
-  onWritable(): void {
+  onFull(): void {
+    this.#paused = true;
+  }
+
+  onWritable(most = Number.POSITIVE_INFINITY): void {
     this.#paused = false;
+    this.#most = most;
     this.#queueWrite(0);
   }
 
@@ -156,7 +163,8 @@ export class Endpoint implements SimListener {
     const { plan, driver, stream, request, side } = this.#options;
     if (!this.#mayWrite || this.finished) return;
     for (let burst = 0; burst < MAX_BURST && !this.#paused && this.written < plan.bytes; burst++) {
-      const length = Math.min(plan.chunkBytes, plan.bytes - this.written);
+      const length = Math.min(plan.chunkBytes, plan.bytes - this.written, this.#most);
+      this.#most = Number.POSITIVE_INFINITY;
       const bytes = content(saltOf(request, side), this.written, length);
       this.written += bytes.length;
       this.#paused = !driver.tunnel.write(stream, bytes, driver.now);

@@ -206,6 +206,10 @@ export class HttpExchange implements OriginListener {
     this.abort(code);
   }
 
+  onFull(): void {
+    if (!this.#done) this.#socket.pause();
+  }
+
   onWritable(): void {
     if (!this.#done && !this.#in.isFull) this.#socket.resume();
   }

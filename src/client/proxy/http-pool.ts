@@ -158,5 +158,6 @@ const IGNORE: OriginListener = {
   onData: () => {},
   onFin: () => {},
   onReset: () => {},
+  onFull: () => {},
   onWritable: () => {},
 };

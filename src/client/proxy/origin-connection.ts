@@ -63,7 +63,11 @@ export class OriginConnection implements StreamListener {
     this.listener.onReset(code);
   }
 
-  onWritable(): void {
-    this.listener.onWritable();
+  onFull(): void {
+    this.listener.onFull();
+  }
+
+  onWritable(most?: number): void {
+    this.listener.onWritable(most);
   }
 }

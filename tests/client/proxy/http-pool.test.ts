@@ -21,6 +21,7 @@ function listener(heard: string[] = []): OriginListener {
     onData: () => void heard.push("data"),
     onFin: () => void heard.push("fin"),
     onReset: () => void heard.push("reset"),
+    onFull: () => void heard.push("full"),
     onWritable: () => void heard.push("writable"),
   };
 }

@@ -94,6 +94,7 @@ export class LightClient {
       },
       onFin: () => {},
       onReset: (code) => response.reject(new Error(`reset: ${code}`)),
+      onFull: () => {},
       onWritable: () => {},
     };
     const stream = this.#driver.open(destination, listener);

@@ -278,13 +278,13 @@ export class Tunnels {
 
 /** An application that always has more: writes chunks until told to pause, and again when told to go on. */
 export function keepWriting(end: TestEnd, stream: number, tunnels: Tunnels, chunkBytes = 256 * 1024): void {
-  const write = () => {
-    while (end.tunnel.write(stream, new Uint8Array(chunkBytes), tunnels.now));
+  const write = (most = chunkBytes) => {
+    while (end.tunnel.write(stream, new Uint8Array(Math.min(most, chunkBytes)), tunnels.now));
   };
   const before = end.onEvent;
   end.onEvent = (event, now) => {
     before(event, now);
-    if (event.kind === "writable" && event.stream === stream) write();
+    if (event.kind === "writable" && event.stream === stream) write(event.most);
   };
   write();
 }
