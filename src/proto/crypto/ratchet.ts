@@ -75,7 +75,7 @@ export class SplitRatchet {
   static initiator(start: RatchetStart, peerKey: Uint8Array, now: number): SplitRatchet {
     checkLength("rootKey", start.rootKey, KEY_BYTES);
     checkLength("peerKey", peerKey, KEY_BYTES);
-    const first = { peerKey: Uint8Array.from(peerKey) };
+    const first = { peerKey: new Uint8Array(peerKey) };
     const ratchet = new SplitRatchet(start, new Root(start.primitives, start.random, start.rootKey, first));
     ratchet.#stepToSend(now);
     return ratchet;

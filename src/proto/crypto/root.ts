@@ -63,7 +63,7 @@ export class Root {
     const agreement = own.agree(peerKey);
     const { rootKey, chainKey } = kdfRoot(this.#primitives, this.#rootKey, agreement);
     wipe(agreement);
-    return { rootKey, chainKey, peerKey: Uint8Array.from(peerKey) };
+    return { rootKey, chainKey, peerKey: new Uint8Array(peerKey) };
   }
 
   /** Makes a receiving step come true. The own key pair is of no more use: the next step makes a new one. */

@@ -138,5 +138,5 @@ export function openIdentity(
 ): Uint8Array {
   checkLength("box", box, BOX_BYTES);
   const sealed = { frames: box.subarray(0, KEY_BYTES), chunk: undefined, tag: box.subarray(KEY_BYTES) };
-  return Uint8Array.from(p.openParts(suite, boxKey, th2, sealed).frames);
+  return new Uint8Array(p.openParts(suite, boxKey, th2, sealed).frames);
 }

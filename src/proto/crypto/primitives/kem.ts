@@ -47,7 +47,7 @@ export const nativeKem: Kem = {
       publicKey: new Uint8Array(await subtle.exportKey("raw-public", pair.publicKey)),
       async decapsulate(ciphertext) {
         checkLength("ciphertext", ciphertext, KEM_CIPHERTEXT_BYTES);
-        const input = Uint8Array.from(ciphertext);
+        const input = new Uint8Array(ciphertext);
         return new Uint8Array(await subtle.decapsulateBits(ML_KEM_768, pair.privateKey, input));
       },
     };
@@ -56,7 +56,7 @@ export const nativeKem: Kem = {
   async encapsulate(publicKey) {
     checkLength("publicKey", publicKey, KEM_PUBLIC_KEY_BYTES);
     const key = await subtle
-      .importKey("raw-public", Uint8Array.from(publicKey), ML_KEM_768, false, ["encapsulateBits"])
+      .importKey("raw-public", new Uint8Array(publicKey), ML_KEM_768, false, ["encapsulateBits"])
       .catch((cause: unknown) => {
         throw new ProtocolError("badKey", "ML-KEM public key", cause);
       });

@@ -52,6 +52,31 @@ function importPrivateKey(type: KeyType, secret: Uint8Array): KeyObject {
   return key;
 }
 
+/** An import costs 16 µs: a seed that is kept, as an identity's is, has one for signing and one for agreeing. */
+const signingKeys = new WeakMap<Uint8Array, KeyObject>();
+const agreeingKeys = new WeakMap<Uint8Array, KeyObject>();
+
+/** `make` is called once for each seed, which must not change meanwhile. */
+function keyOfSeed(
+  known: WeakMap<Uint8Array, KeyObject>,
+  seed: Uint8Array,
+  make: () => KeyObject,
+): KeyObject {
+  const old = known.get(seed);
+  if (old !== undefined) return old;
+  const key = make();
+  known.set(seed, key);
+  return key;
+}
+
+// Not clamped here: X25519 does that itself (RFC 7748 section 5), in the same way as RFC 8032 section 5.1.5.
+function agreeingKey(seed: Uint8Array): KeyObject {
+  const expanded = createHash("sha512").update(seed).digest();
+  const key = importPrivateKey("x25519", expanded.subarray(0, KEY_BYTES));
+  wipe(expanded);
+  return key;
+}
+
 function importPublicKey(type: KeyType, publicKey: Uint8Array): KeyObject {
   checkLength(`${type} public key`, publicKey, KEY_BYTES);
   const der = Buffer.concat([PUBLIC_PREFIX[type], publicKey]);
@@ -67,8 +92,8 @@ class NativeKeyPair implements X25519KeyPair {
   #key: KeyObject | undefined;
   #publicKey: Uint8Array | undefined;
 
-  constructor(secret: Uint8Array) {
-    this.#key = importPrivateKey("x25519", secret);
+  constructor(key: KeyObject) {
+    this.#key = key;
   }
 
   /** Derived when somebody asks: of an identity nobody does. */
@@ -102,7 +127,7 @@ class NativeKeyPair implements X25519KeyPair {
  * and one agreement (35 µs) answers what noble needs 350 µs for.
  */
 const TORSION_PROBE = "a023cdd083ef5bb82f10d62e59e15a6800000000000000000000000000000050";
-const torsionProbe = new NativeKeyPair(Buffer.from(TORSION_PROBE, "hex"));
+const torsionProbe = new NativeKeyPair(importPrivateKey("x25519", Buffer.from(TORSION_PROBE, "hex")));
 
 const primeOrder = new PointMemo<boolean>();
 
@@ -148,14 +173,10 @@ export const nativePrimitives: Primitives = {
   sha256: (message) => new Uint8Array(hash("sha256", message, "buffer")),
   hmac: (key, message) => createHmac("sha256", key).update(message).digest(),
 
-  x25519KeyPair: (secret) => new NativeKeyPair(secret),
+  x25519KeyPair: (secret) => new NativeKeyPair(importPrivateKey("x25519", secret)),
   x25519KeyPairOfSeed(seed) {
     checkLength("seed", seed, KEY_BYTES);
-    // Not clamped here: X25519 does that itself (RFC 7748 section 5), in the same way as RFC 8032 section 5.1.5.
-    const expanded = createHash("sha512").update(seed).digest();
-    const pair = new NativeKeyPair(expanded.subarray(0, KEY_BYTES));
-    wipe(expanded);
-    return pair;
+    return new NativeKeyPair(keyOfSeed(agreeingKeys, seed, () => agreeingKey(seed)));
   },
 
   isPrimeOrderPoint(encoding) {
@@ -163,7 +184,10 @@ export const nativePrimitives: Primitives = {
     return primeOrder.get(encoding, isPrimeOrderPoint);
   },
   ed25519PublicKey: (seed) => publicBytes(importPrivateKey("ed25519", seed)),
-  ed25519Sign: (seed, message) => sign(null, message, importPrivateKey("ed25519", seed)),
+  ed25519Sign(seed, message) {
+    const key = keyOfSeed(signingKeys, seed, () => importPrivateKey("ed25519", seed));
+    return sign(null, message, key);
+  },
   ed25519Verify(publicKey, message, signature) {
     checkLength("publicKey", publicKey, KEY_BYTES);
     checkLength("signature", signature, SIGNATURE_BYTES);
