@@ -34,7 +34,11 @@ export function resumeEntries(core: TunnelCore, slot: number): ResumeEntry[] {
  */
 export function startOver(core: TunnelCore, attached: AttachedLink, result: AcceptResult): void {
   for (const stream of [...core.streams.values()]) {
-    if (stream.home !== attached.link.slot) continue;
+    if (stream.home !== attached.link.slot) {
+      // A new tunnel of the server knows nothing of what older ones have sent, and may fill our pool.
+      core.streams.setApart(stream);
+      continue;
+    }
     if (attached.early.has(stream) || !stream.sending.started) continue;
     const mayHaveRun = core.acceptedBefore || result === "dropped" || stream.sending.known;
     if (mayHaveRun || stream.phase.kind !== "open") core.breakStream(stream, "lost");

@@ -158,6 +158,13 @@ export class StreamTable {
     }
   }
 
+  /** Client: `stream` may be of a tunnel that the server has lost. It weighs again once bytes arrive on it. */
+  setApart(stream: Stream): void {
+    this.settle(stream, () => {
+      stream.isApart = true;
+    });
+  }
+
   /** Checks the pool after bytes arrived. @throws ProtocolError tunnelCredit */
   checkOurPool(): void {
     if (this.#ourPoolUsed > this.ourPoolBytes) throw new ProtocolError("tunnelCredit");
@@ -169,11 +176,12 @@ export class StreamTable {
     let peerPool = 0;
     let ourPool = 0;
     const homes = new Map<number, number>();
-    for (const { home, sending, receiving, phase } of this.#streams.values()) {
+    for (const stream of this.#streams.values()) {
+      const { home, sending } = stream;
       if (home !== undefined) homes.set(home, (homes.get(home) ?? 0) + 1);
       held += sending.heldBytes;
       peerPool += Math.max(sending.outstandingBytes - LIMITS.exemptBytes, 0);
-      if (phase.kind === "open") ourPool += Math.max(receiving.outstandingBytes - LIMITS.exemptBytes, 0);
+      ourPool += weightOf(stream);
     }
     assert(held === this.#heldBytes, `held ${this.#heldBytes}, streams hold ${held}`);
     assert(peerPool === this.#peerPoolUsed, `peer's pool ${this.#peerPoolUsed}, streams use ${peerPool}`);
@@ -204,10 +212,14 @@ export class StreamTable {
     const theirs = Math.max(stream.sending.outstandingBytes - LIMITS.exemptBytes, 0);
     this.#peerPoolUsed += theirs - stream.poolShare;
     stream.poolShare = theirs;
-    // Bytes of a stream that has ended badly are dropped on arrival and hold nothing.
-    const open = stream.phase.kind === "open";
-    const ours = open ? Math.max(stream.receiving.outstandingBytes - LIMITS.exemptBytes, 0) : 0;
+    const ours = weightOf(stream);
     this.#ourPoolUsed += ours - stream.ourPoolShare;
     stream.ourPoolShare = ours;
   }
+}
+
+/** What `stream` weighs in our pool. Bytes of one that has ended badly are dropped on arrival and hold nothing. */
+function weightOf({ phase, isApart, receiving }: Stream): number {
+  if (phase.kind !== "open" || isApart) return 0;
+  return Math.max(receiving.outstandingBytes - LIMITS.exemptBytes, 0);
 }

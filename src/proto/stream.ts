@@ -22,6 +22,8 @@ export class Stream {
   home: number | undefined;
   /** What of its sent bytes counts against the peer's pool, as last settled. */
   poolShare = 0;
+  /** Client: perhaps of a tunnel that the server has lost, so that its bytes do not count against our pool. */
+  isApart = false;
   /** What of its received bytes counts against our pool, as last settled. */
   ourPoolShare = 0;
   /** Scheduling: which list it waits in, bytes it may still send there, and when it last filled a whole share. */

@@ -95,6 +95,7 @@ function receiveData(core: TunnelCore, attached: AttachedLink, frame: ProxyDataF
   if (stream?.phase.kind !== "open") return;
   const { receiving } = stream;
   core.streams.settle(stream, () => {
+    stream.isApart = false;
     const arrival = receiving.data(frame.firstUnit, frame.bytes, frame.fin);
     if (arrival.bytes.length > 0) core.events.push({ kind: "data", stream: stream.id, bytes: arrival.bytes });
     if (arrival.fin) core.events.push({ kind: "fin", stream: stream.id });

@@ -260,6 +260,23 @@ describe("credit", () => {
     pair.deliverDown(other);
     expect(pair.received(pair.clientEvents, second)).toBeGreaterThan(8 * KiB);
   });
+
+  test("of what a lost tunnel has sent is none of the next one's", () => {
+    const pair = new TunnelPair({ client: { poolBytes: LIMITS.maxEarlyBytes } });
+    const old = pair.connect("created");
+    for (const unread of [pair.openStream(), pair.openStream()]) {
+      pair.server.write(unread, bytes(40 * KiB), pair.now);
+      pair.run();
+    }
+    pair.cut(old);
+    // The server has given the tunnel up, and the client hears of it on another slot first.
+    pair.server = new TunnelPair().server;
+    pair.connect("dropped", 1);
+    const stream = pair.openStream();
+    pair.server.write(stream, bytes(40 * KiB), pair.now);
+    pair.run();
+    expect(pair.received(pair.clientEvents, stream)).toBeGreaterThan(32 * KiB);
+  });
 });
 
 describe("a list of more streams than one frame holds", () => {

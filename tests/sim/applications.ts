@@ -114,8 +114,10 @@ export class Applications {
     let unread = 0;
     let holding = 0;
     for (const end of this.#ends[side].values()) {
+      // What a lost tunnel of the server has sent comes on top, until its slot has a link again.
+      if (end.unread === 0 || end.isOrphan) continue;
       unread += end.unread;
-      if (end.unread > 0) holding += 1;
+      holding += 1;
     }
     const { poolBytes, sendPoolBytes } = this.#options.plan;
     check(

@@ -37,6 +37,8 @@ export class Endpoint implements SimListener {
   /** Bytes that arrived and were not taken. */
   unread = 0;
   #mayWrite: boolean;
+  /** Its tunnel is no more, whether it was done by then or not. */
+  isGone = false;
   #paused = false;
   /** Bytes that the next write may have. */
   #most = Number.POSITIVE_INFINITY;
@@ -131,12 +133,18 @@ export class Endpoint implements SimListener {
     this.#queueWrite(0);
   }
 
+  /** The server has lost the tunnel that it is of; the client may not have heard. */
+  get isOrphan(): boolean {
+    return this.#options.peer()?.isGone === true;
+  }
+
   belongsTo(driver: SimDriver): boolean {
     return this.#options.driver === driver;
   }
 
   /** The process that it ran in is gone. */
   vanish(): void {
+    this.isGone = true;
     if (this.state === "open") this.end("vanished");
   }
 
