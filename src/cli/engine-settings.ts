@@ -12,6 +12,9 @@ export const ENGINE_SETTINGS: Readonly<Record<string, string>> = {
   // Bytes that are allocated between two collections, at least; 32 MiB otherwise. Each view of a large buffer counts as
   // much as the buffer, so that the collector ran 270 times for a gigabyte. What is large is given back without it.
   BUN_JSC_largeHeapSize: "67108864",
+  // Compiled code that has not run for some 15 s is thrown away otherwise: after such a pause a first byte took twice
+  // as long.
+  BUN_JSC_forceCodeBlockLiveness: "1",
 };
 
 /**
