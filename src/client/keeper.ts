@@ -173,10 +173,7 @@ export class Keeper {
       offer: (dialled, secret) => this.#offer(dialled, secret),
       discard: ({ carrier }) => carrier.close(),
       lose: (link, reason) => this.driver.lose(link, reason),
-      breakStarted: () => {
-        log.warn("the server has restarted: open streams are lost");
-        this.driver.command((tunnel) => tunnel.breakStarted());
-      },
+      onRestarted: () => log.warn("the server has restarted: open streams are lost"),
       onUp: (slot) => this.#onUp(slot),
       onDialFailed: (slot, problem, reason) => {
         this.lastProblem = reason;

@@ -1,6 +1,6 @@
 import { equalBytes, type Link, type Refusal } from "../proto/index.ts";
 import type { DialFailure, FreshLink, LinkShell } from "./link-shell.ts";
-import { type LinkState, SlotKeeper, type SlotOwner } from "./slot-keeper.ts";
+import { type LinkState, type ServerProcess, SlotKeeper, type SlotOwner } from "./slot-keeper.ts";
 
 /** How long a wrong identity must be all that answers before it is believed: the server keeps a tunnel that long. */
 const WRONG_SERVER_MS = 5 * 60_000;
@@ -14,10 +14,11 @@ const WRONG_SERVER_DIALS = 3;
 export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   readonly slots: readonly SlotKeeper<D>[];
   readonly #shell: LinkShell<D>;
-  #secret: Uint8Array;
   #gen = 0;
-  /** The server process of the newest dial, and that dial's gen. */
-  #boot: { readonly id: Uint8Array; readonly gen: number } | undefined;
+  /** The server's process that has the tunnel, or was the first to be asked for it. */
+  #server: ServerProcess | undefined;
+  /** Another one that has shown itself since and not yet accepted. */
+  #asked: ServerProcess | undefined;
   #everAccepted = false;
   #wrongServer: { readonly since: number; dials: number } | undefined;
   /** Requests that wait for a link. */
@@ -25,12 +26,7 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
 
   constructor(shell: LinkShell<D>, links: number) {
     this.#shell = shell;
-    this.#secret = shell.random(32);
     this.slots = Array.from({ length: links }, (_, slot) => new SlotKeeper(slot, this, shell));
-  }
-
-  get secret(): Uint8Array {
-    return this.#secret;
   }
 
   /** The best of the slots' states. */
@@ -74,7 +70,12 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   }
 
   accepted(slot: number): void {
-    if (this.slots[slot]?.accepted() !== true) return;
+    const keeper = this.slots[slot];
+    const server = keeper?.offeredTo;
+    // The link may have been given up meanwhile.
+    if (keeper === undefined || server === undefined) return;
+    if (server !== this.#server) this.#goOver(server);
+    keeper.accepted();
     this.#everAccepted = true;
     this.#wrongServer = undefined;
     for (const other of this.slots) other.start();
@@ -99,23 +100,32 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   }
 
   /**
-   * Under a new boot id everything that was started is lost, once for all slots. Dials overtake each other: an older
-   * one that has reached the process before must not undo the decision.
+   * A bundle with another boot id may be an old one in the hands of whoever ends TLS: it is signed, but not fresh. So
+   * that process is only asked for a tunnel, under a secret of its own, and believed when it accepts. Dials overtake each
+   * other: an older one that has reached the process before the present one finds nobody.
    */
-  admits({ boot }: D, gen: number): boolean {
+  serverOf({ boot }: D, gen: number): ServerProcess | undefined {
     this.#wrongServer = undefined;
-    const known = this.#boot;
-    if (known !== undefined && equalBytes(known.id, boot)) {
-      this.#boot = { id: known.id, gen: Math.max(known.gen, gen) };
-      return true;
+    const known = [this.#server, this.#asked].find((one) => one !== undefined && equalBytes(one.boot, boot));
+    if (known !== undefined) {
+      known.gen = Math.max(known.gen, gen);
+      return known;
     }
-    if (known !== undefined && gen < known.gen) return false;
-    this.#boot = { id: boot, gen };
-    if (known === undefined) return true;
-    for (const slot of this.slots) slot.abandon("the server has restarted");
-    this.#shell.breakStarted();
-    this.#secret = this.#shell.random(32);
-    return true;
+    if (this.#server !== undefined && gen < this.#server.gen) return undefined;
+    const fresh = { boot, secret: this.#shell.random(32), gen };
+    if (this.#server === undefined) this.#server = fresh;
+    else this.#asked = fresh;
+    return fresh;
+  }
+
+  /** The server has restarted: another process has accepted. One decision for all slots. */
+  #goOver(server: ServerProcess): void {
+    this.#server = server;
+    this.#asked = undefined;
+    for (const slot of this.slots) {
+      if (slot.offeredTo !== server) slot.abandon("the server has restarted");
+    }
+    this.#shell.onRestarted();
   }
 
   /** A captive portal may answer for a while; only a server that stays another one is another one. */

@@ -50,8 +50,8 @@ export interface LinkShell<D extends FreshLink> {
   discard(fresh: D): void;
   /** Closes a link that was offered; the keepers hear of it by `lost`. */
   lose(link: Link, reason: string): void;
-  /** The server has restarted: what was started there is lost. */
-  breakStarted(): void;
+  /** The server has restarted: what was started there is lost, as the tunnel has found at the same Accept. */
+  onRestarted(): void;
   onUp(slot: number): void;
   /** A dial has failed, or the server did not take the link; another comes. */
   onDialFailed(slot: number, problem: DialProblem, reason: string): void;

@@ -9,15 +9,23 @@ const ACCEPT_DEADLINE_MS = 10_000;
 const YOUNG_MS = 200;
 const MAX_YOUNG = 5;
 
+/** A process of the server, as its bundles name it. */
+export interface ServerProcess {
+  /** 16 bytes. */
+  readonly boot: Uint8Array;
+  /** Under which it is offered links, 32 bytes. */
+  readonly secret: Uint8Array;
+  /** Of the newest dial that has reached it. */
+  gen: number;
+}
+
 export type LinkState = "up" | "connecting" | "down";
 
 /** What slots share: the decisions about the tunnel. */
 export interface SlotOwner<D extends FreshLink> {
   nextGen(): number;
-  /** False for a link to a server process that is known to be gone. */
-  admits(fresh: D, gen: number): boolean;
-  /** The secret under which the tunnel is offered now, 32 bytes. */
-  readonly secret: Uint8Array;
+  /** The process at the other end; undefined for one that is known to be gone. */
+  serverOf(fresh: D, gen: number): ServerProcess | undefined;
   /** Somebody waits for this slot: the next dial is soon. */
   isWaitedFor(slot: SlotKeeper<D>): boolean;
   dialFailed(failure: DialFailure): void;
@@ -38,6 +46,7 @@ interface Dialling {
 interface Offered {
   readonly kind: "offered";
   readonly link: Link;
+  readonly server: ServerProcess;
   readonly deadline: Timer;
   /** What to call it if the link is lost before it is accepted. */
   problem: DialProblem;
@@ -129,9 +138,14 @@ export class SlotKeeper<D extends FreshLink> {
     this.#shell.lose(this.#next.link, reason);
   }
 
-  /** The server took the offered link. False if that was given up meanwhile. */
-  accepted(): boolean {
-    if (this.#next.kind !== "offered") return false;
+  /** Who has been offered a link and has not answered yet. */
+  get offeredTo(): ServerProcess | undefined {
+    return this.#next.kind === "offered" ? this.#next.server : undefined;
+  }
+
+  /** The server took the offered link. */
+  accepted(): void {
+    if (this.#next.kind !== "offered") return;
     const old = this.#current;
     this.#current = this.#next.link;
     this.#clear();
@@ -143,7 +157,6 @@ export class SlotKeeper<D extends FreshLink> {
     else this.#backoff.calm();
     if (old !== undefined) this.#shell.lose(old, "replaced by a newer link");
     this.#shell.onUp(this.slot);
-    return true;
   }
 
   /** The server did not take the offered link, for a reason that is not final. */
@@ -203,15 +216,16 @@ export class SlotKeeper<D extends FreshLink> {
 
   #dialled(fresh: D, gen: number): void {
     this.#next = NONE;
-    if (!this.#owner.admits(fresh, gen)) {
+    const server = this.#owner.serverOf(fresh, gen);
+    if (server === undefined) {
       this.#shell.discard(fresh);
       this.#failed("notReached", "the server has restarted meanwhile");
       return this.#goOn();
     }
     const { link } = fresh;
     const deadline = this.#shell.after(ACCEPT_DEADLINE_MS, () => this.#shell.lose(link, "no Accept in time"));
-    this.#next = { kind: "offered", link, deadline, problem: "notReached" };
-    this.#shell.offer(fresh, this.#owner.secret);
+    this.#next = { kind: "offered", link, server, deadline, problem: "notReached" };
+    this.#shell.offer(fresh, server.secret);
   }
 
   #failed(problem: DialProblem, reason: string): void {

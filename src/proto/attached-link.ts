@@ -19,6 +19,8 @@ export interface HelloPhase {
   bytes: number;
   /** What our list says; it holds once the server has taken the link. */
   readonly stated: readonly ResumeEntry[];
+  /** The secret that Hello names. */
+  readonly secret: Uint8Array;
 }
 
 export interface ListingPhase {

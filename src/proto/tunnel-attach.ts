@@ -1,5 +1,6 @@
 import { assert } from "./assert.ts";
 import { AttachedLink, type ListingPhase } from "./attached-link.ts";
+import { equalBytes } from "./crypto/octets.ts";
 import { ProtocolError } from "./errors.ts";
 import type { AcceptFrame, AcceptResult, Frame, HelloFrame, ResumeEntry } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
@@ -14,13 +15,17 @@ import type { TunnelCore } from "./tunnel-core.ts";
  * lists.
  */
 
-/** Client: offers `link` to the server. Its first packet will carry Hello. */
+/**
+ * Client: offers `link` to the server. Its first packet will carry Hello. Under another secret than that of the tunnel
+ * that has the streams, it asks for a tunnel anew: it lists none of them, and carries none before it is accepted.
+ */
 export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Uint8Array | undefined): void {
   const older = core.pending.get(link.slot);
   if (older !== undefined) withdraw(core, older);
-  const entries = resumeEntries(core, link.slot);
+  core.secret ??= secret;
+  const entries = equalBytes(secret, core.secret) ? resumeEntries(core, link.slot) : [];
   const none = { earlyBytes: 0, earlyStreams: 0, messages: 0, bytes: 0 };
-  const attached = new AttachedLink(link, { kind: "hello", ...none, stated: entries });
+  const attached = new AttachedLink(link, { kind: "hello", ...none, stated: entries, secret });
   const hello: HelloFrame = {
     type: "hello",
     tunnel: secret,
@@ -95,6 +100,7 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   if (frame.result !== "resumed" && frame.entries > 0)
     throw new ProtocolError("malformed", "entries of a new tunnel");
   core.pending.delete(slot);
+  if (core.asksAnew(attached)) goOver(core, slot, phase.secret);
   detach(core, slot);
   core.links.set(slot, attached);
   core.streams.peerPoolBytes = frame.poolBytes;
@@ -132,6 +138,23 @@ export function listed(
   if (phase.missing > 0) return;
   attached.phase = { kind: "open" };
   resume(core, attached, phase, now);
+}
+
+/**
+ * Client: on the new link of `slot`, a server has taken a tunnel that it was asked for anew. What was started in the one
+ * before is lost; what never left goes on. The other links of the old one go at once: its server may live on somewhere.
+ */
+function goOver(core: TunnelCore, slot: number, secret: Uint8Array): void {
+  core.secret = secret;
+  core.acceptedBefore = false;
+  for (const waiting of [...core.pending.values()]) if (core.asksAnew(waiting)) withdraw(core, waiting);
+  for (const other of [...core.links.keys()]) {
+    detach(core, other);
+    if (other !== slot) core.events.push({ kind: "dead", slot: other });
+  }
+  for (const stream of [...core.streams.values()]) {
+    if (stream.sending.started) core.breakStream(stream, "lost");
+  }
 }
 
 /** The link of `slot` is gone: its streams wait for the next one. */

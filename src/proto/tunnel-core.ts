@@ -1,5 +1,6 @@
 import { assert } from "./assert.ts";
 import type { AttachedLink } from "./attached-link.ts";
+import { equalBytes } from "./crypto/octets.ts";
 import type { DialResult } from "./destination.ts";
 import { EventQueue } from "./events.ts";
 import type { ResetCode, ResumeEntry } from "./frames.ts";
@@ -53,6 +54,8 @@ export class TunnelCore {
   /** Server: this tunnel replaces one that was given up; slots of which it knows what the client had there. */
   replacesDropped = false;
   readonly listedSlots = new Set<number>();
+  /** Client: the secret of the tunnel that has our streams; the first one offered, until a server has taken another. */
+  secret: Uint8Array | undefined;
   /** Client: the server has accepted this tunnel before, so streams of it may have run. */
   acceptedBefore = false;
 
@@ -73,6 +76,11 @@ export class TunnelCore {
     if (attached !== undefined) return attached;
     const pending = this.pending.get(stream.home);
     return !stream.sending.started || pending?.early.has(stream) ? pending : undefined;
+  }
+
+  /** Client: the link waits for a tunnel that has none of our streams, and carries none of them before it is accepted. */
+  asksAnew({ phase }: AttachedLink): boolean {
+    return phase.kind === "hello" && this.secret !== undefined && !equalBytes(phase.secret, this.secret);
   }
 
   /** Gives a stream without a link one: the least loaded of those that are not suspect, if there is such a one. */
@@ -122,7 +130,7 @@ export class TunnelCore {
     const attached = this.linkOf(stream);
     if (attached === undefined || attached.phase.kind === "listing" || stream.sending.head === undefined)
       return;
-    attached.heads.add(stream);
+    if (!this.asksAnew(attached)) attached.heads.add(stream);
   }
 
   /** Server: answers an open stream's ProxyConnect. Of one that is refused only the answer is kept. */

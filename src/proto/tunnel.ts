@@ -30,7 +30,11 @@ export class Tunnel {
     this.#core = new TunnelCore(options);
   }
 
-  /** Client: offers a fresh link. `secret` is the tunnel's id (32 bytes), `join` an invite's secret (16 bytes). */
+  /**
+   * Client: offers a fresh link. `secret` is the tunnel's id (32 bytes), `join` an invite's secret (16 bytes). Another
+   * secret than before asks a server that knows nothing of this tunnel for one: once it has accepted, what was started
+   * before is lost, and the links that this side still had are told `dead`.
+   */
   offer(link: Link, secret: Uint8Array, join?: Uint8Array): void {
     assert(secret.length === 32, "a tunnel's secret has 32 bytes");
     offer(this.#core, link, secret, join);
@@ -158,22 +162,6 @@ export class Tunnel {
   /** The tunnel is lost: every stream breaks. */
   breakAll(code: ResetCode): void {
     for (const stream of [...this.#core.streams.values()]) this.#core.breakStream(stream, code);
-  }
-
-  /** Client: the server has restarted. What may have run there is lost, what never left goes on under a new secret. */
-  breakStarted(): void {
-    const core = this.#core;
-    for (const attached of [...core.pending.values()]) withdraw(core, attached);
-    for (const slot of [...core.links.keys()]) {
-      detach(core, slot);
-      // What is opened from now on must not go to the old server, which may live on somewhere.
-      core.events.push({ kind: "dead", slot });
-    }
-    for (const stream of [...core.streams.values()]) {
-      if (stream.sending.started) core.breakStream(stream, "lost");
-    }
-    core.acceptedBefore = false;
-    core.streams.peerPoolBytes = LIMITS.maxEarlyBytes;
   }
 
   pollEvent(): TunnelEvent | undefined {

@@ -25,7 +25,7 @@ class Bench {
   readonly offers: { readonly link: Link; readonly secret: string }[] = [];
   readonly lost: { readonly link: Link; readonly reason: string }[] = [];
   readonly problems: { readonly problem: DialProblem; readonly reason: string }[] = [];
-  breaks = 0;
+  restarts = 0;
   discarded = 0;
   wrongServer = false;
   readonly set: LinkSet<FreshLink>;
@@ -53,8 +53,8 @@ class Bench {
           this.discarded += 1;
         },
         lose: (link, reason) => this.lose(link, reason),
-        breakStarted: () => {
-          this.breaks += 1;
+        onRestarted: () => {
+          this.restarts += 1;
         },
         onUp: () => {},
         onDialFailed: (_slot, problem, reason) => {
@@ -281,7 +281,7 @@ describe("a server that has restarted", () => {
     for (const { link } of [...bench.offers]) bench.lose(link, "cut");
     bench.run(0);
     for (const slot of [2, 0, 1]) bench.bringUp(slot, NEW);
-    expect(bench.breaks).toBe(1);
+    expect(bench.restarts).toBe(1);
     const secrets = bench.offers.map(({ secret }) => secret);
     expect([new Set(secrets.slice(0, 3)).size, new Set(secrets.slice(3)).size]).toEqual([1, 1]);
     expect(secrets[0]).not.toBe(secrets[3]);
@@ -292,7 +292,7 @@ describe("a server that has restarted", () => {
     bench.lose(bench.bringUp(0), "cut");
     const toOld = bench.answer(bench.dial(1));
     bench.run(0);
-    bench.answer(bench.dial(0), NEW);
+    bench.bringUp(0, NEW);
     expect(bench.lost.at(-1)).toEqual({ link: toOld, reason: "the server has restarted" });
     expect(bench.untilDial(1)).toBeLessThanOrEqual(1_000);
   });
@@ -304,10 +304,39 @@ describe("a server that has restarted", () => {
     bench.run(0);
     bench.bringUp(0, NEW);
     bench.answer(slow, OLD);
-    expect([bench.breaks, bench.discarded, bench.set.slots[1]?.state]).toEqual([1, 1, "down"]);
+    expect([bench.restarts, bench.discarded, bench.set.slots[1]?.state]).toEqual([1, 1, "down"]);
     bench.untilDial(1);
     bench.bringUp(1, NEW);
-    expect(bench.breaks).toBe(1);
+    expect(bench.restarts).toBe(1);
+  });
+
+  test("is not believed before it has accepted, and is asked under one secret of its own until then", () => {
+    const bench = new Bench();
+    const old = bench.bringUp();
+    bench.set.replace(0);
+    for (const boot of [NEW, NEW, OLD]) {
+      bench.untilDial();
+      bench.lose(bench.answer(bench.dial(), boot), "cut");
+    }
+    expect([bench.restarts, bench.set.state]).toEqual([0, "up"]);
+    expect(bench.lost.map(({ link }) => link)).not.toContain(old);
+    const [first, asked, again, last] = bench.offers.map(({ secret }) => secret);
+    expect([asked === first, again === asked, last === first]).toEqual([false, true, true]);
+    bench.untilDial();
+    bench.bringUp(0, NEW);
+    expect([bench.restarts, bench.offers.at(-1)?.secret]).toEqual([1, asked]);
+  });
+
+  test("goes on with the other slots' offers that the new process has, and only with these", () => {
+    const bench = new Bench(3);
+    for (const slot of [0, 1, 2]) bench.bringUp(slot);
+    for (const { link } of [...bench.offers]) bench.lose(link, "cut");
+    bench.run(0);
+    const toOld = bench.answer(bench.dial(1), OLD);
+    const toNew = bench.answer(bench.dial(2), NEW);
+    bench.bringUp(0, NEW);
+    const given = bench.lost.slice(3).map(({ link }) => link);
+    expect([given.includes(toOld), given.includes(toNew)]).toEqual([true, false]);
   });
 });
 

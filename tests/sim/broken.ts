@@ -1,6 +1,7 @@
-import { type Frame, LIMITS, type Link, Tunnel } from "../../src/proto/index.ts";
+import { equalBytes, type Frame, LIMITS, type Link, Tunnel } from "../../src/proto/index.ts";
 import { Liveness } from "../../src/proto/liveness.ts";
 import { StreamTable } from "../../src/proto/stream-table.ts";
+import { SimKeeper } from "./keeper.ts";
 import { tapLinks } from "./link-tap.ts";
 import type { WorldOptions } from "./world.ts";
 
@@ -40,6 +41,7 @@ export const BROKEN: readonly Broken[] = [
     apply: () => tapLinks({ open: (frames) => frames.filter(({ type }) => type !== "resetAck") }),
   },
   { name: "a server's restart breaks also what never left the client", apply: breakUnsent },
+  { name: "a server counts as restarted before it has accepted", apply: believeBundle },
   { name: "silence never ends a link", apply: believeSilence },
   { name: "of messages that come together only the last is told of", apply: tellLastOnly },
 ];
@@ -85,12 +87,23 @@ function ignorePool(): () => void {
 }
 
 function breakUnsent(): () => void {
-  const { breakStarted } = Tunnel.prototype;
-  Tunnel.prototype.breakStarted = function () {
-    breakStarted.call(this);
-    this.breakAll("lost");
+  const { restarted } = SimKeeper.prototype;
+  SimKeeper.prototype.restarted = function () {
+    this.driver.tunnel.breakAll("lost");
   };
-  return () => Object.assign(Tunnel.prototype, { breakStarted });
+  return () => Object.assign(SimKeeper.prototype, { restarted });
+}
+
+function believeBundle(): () => void {
+  const { offer } = Tunnel.prototype;
+  const known = new WeakMap<Tunnel, Uint8Array>();
+  Tunnel.prototype.offer = function (link, secret, join) {
+    const before = known.get(this) ?? secret;
+    known.set(this, secret);
+    if (!equalBytes(before, secret)) this.breakAll("lost");
+    offer.call(this, link, secret, join);
+  };
+  return () => Object.assign(Tunnel.prototype, { offer });
 }
 
 function tellLastOnly(): () => void {

@@ -18,7 +18,7 @@ export class Faults {
   readonly #slotsOut = new Set<number>();
   readonly #newest = new Map<number, Wire>();
   /** What is to happen to the next wire. */
-  #nextDial: "lateDial" | "lostAccept" | undefined;
+  #nextDial: "lateDial" | "lostAccept" | "oldBundle" | undefined;
   #serverDown = false;
   /** A clock was moved, or a machine slept. */
   clockMoved = false;
@@ -72,8 +72,15 @@ export class Faults {
     if (this.#stopped || fault === undefined) return;
     const { clock, plan } = this.#world;
     const { delayMs } = plan.path;
+    if (fault === "oldBundle") return this.#showOldBundle(wire);
     if (fault === "lateDial") clock.after(delayMs * this.#dice.between(0, 3), () => this.#makeLate(wire));
     else clock.after(delayMs * this.#dice.between(3, 4.5), () => this.#loseAccept(wire));
+  }
+
+  // Whoever ends TLS answers with what a server process has said that is gone.
+  #showOldBundle(wire: Wire): void {
+    const { oldBundle } = this.#world;
+    if (oldBundle !== undefined) wire.replaceNext("down", oldBundle);
   }
 
   // The client gives up and dials again; what it has said comes when the next link is made, or any time.
@@ -133,6 +140,7 @@ export class Faults {
         return this.#startSlotOutage();
       case "lateDial":
       case "lostAccept":
+      case "oldBundle":
         this.#nextDial = fault;
         return;
       case "goAway":

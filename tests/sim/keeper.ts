@@ -78,9 +78,9 @@ export class SimKeeper {
         offer: (fresh, secret) => this.#offer(fresh, secret),
         discard: ({ carrier }) => carrier.close(),
         lose: (link, reason) => this.driver.lose(link, reason),
-        breakStarted: () => {
+        onRestarted: () => {
           note(() => "the server has restarted");
-          this.driver.tunnel.breakStarted();
+          this.restarted();
         },
         onUp: (slot) => note(() => `slot ${slot} is up`),
         onDialFailed: (slot, problem, reason) => note(() => `slot ${slot}: ${problem}, ${reason}`),
@@ -108,6 +108,9 @@ export class SimKeeper {
   get ups(): number {
     return this.#links.slots.reduce((sum, { ups }) => sum + ups, 0);
   }
+
+  /** The server has restarted. The tunnel knows by itself; for broken variants. */
+  restarted(): void {}
 
   /** Replaces the link of a slot although nothing is wrong with it. */
   second(slot: number): void {

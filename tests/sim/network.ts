@@ -19,6 +19,8 @@ export class Network {
   readonly #wires = new Set<Wire>();
   /** What the client's first link said first. */
   recordedDial: Uint8Array | undefined;
+  /** What the server has said first on the newest link. */
+  recordedBundle: Uint8Array | undefined;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -34,12 +36,12 @@ export class Network {
   connect(): Wire {
     const wire = this.#wire(this.#options.client);
     this.#wires.add(wire);
-    const { client } = wire;
-    const send = client.send.bind(client);
-    client.send = (bytes) => {
-      this.recordedDial ??= Uint8Array.from(bytes);
-      return send(bytes);
-    };
+    hearFirst(wire.client, (bytes) => {
+      this.recordedDial ??= bytes;
+    });
+    hearFirst(wire.server, (bytes) => {
+      this.recordedBundle = bytes;
+    });
     return wire;
   }
 
@@ -56,4 +58,14 @@ export class Network {
     clock.after(path.delayMs, () => server.run(() => onConnected(wire.server)));
     return wire;
   }
+}
+
+/** Tells of the first message that `end` sends. */
+function hearFirst(end: WireEnd, note: (bytes: Uint8Array) => void): void {
+  const send = end.send.bind(end);
+  end.send = (bytes) => {
+    end.send = send;
+    note(Uint8Array.from(bytes));
+    return send(bytes);
+  };
 }

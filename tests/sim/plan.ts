@@ -16,6 +16,7 @@ export const FAULTS = [
   "slotOutage",
   "lateDial",
   "lostAccept",
+  "oldBundle",
   "goAway",
   "second",
   "replay",

@@ -29,6 +29,7 @@ class Lane {
   #held: Parcel[] = [];
   #gathered: Parcel[] = [];
   #damage: Damage | undefined;
+  #replacement: Uint8Array | undefined;
 
   constructor(clock: Clock, dice: Dice, path: Path, arrive: (parcels: readonly Parcel[]) => void) {
     this.#clock = clock;
@@ -38,6 +39,11 @@ class Lane {
   }
 
   send(parcel: Parcel): void {
+    if (parcel.kind === "message" && this.#replacement !== undefined) {
+      const bytes = this.#replacement;
+      this.#replacement = undefined;
+      return this.#queue({ kind: "message", bytes });
+    }
     if (parcel.kind === "close" || this.#damage === undefined) return this.#queue(parcel);
     const damage = this.#damage;
     this.#damage = undefined;
@@ -90,6 +96,10 @@ class Lane {
 
   damageNext(damage: Damage): void {
     this.#damage = damage;
+  }
+
+  replaceNext(bytes: Uint8Array): void {
+    this.#replacement = bytes;
   }
 
   stall(): void {
@@ -201,6 +211,12 @@ export class Wire {
   damage(which: "up" | "down", damage: Damage): void {
     this.tampered = true;
     (which === "up" ? this.#up : this.#down).damageNext(damage);
+  }
+
+  /** The next message arrives as `bytes` instead. */
+  replaceNext(which: "up" | "down", bytes: Uint8Array): void {
+    this.tampered = true;
+    (which === "up" ? this.#up : this.#down).replaceNext(bytes);
   }
 
   /** Closed from between the ends: both read what is under way, then the end. */

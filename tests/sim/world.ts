@@ -34,6 +34,8 @@ export class World {
   readonly client: SimKeeper;
   readonly faults: Faults;
   server: SimServer;
+  /** What a server process that is gone has said first on its last link. */
+  oldBundle: Uint8Array | undefined;
   readonly #options: WorldOptions;
   readonly #dice: Dice;
   readonly #identities: { readonly client: Identity; readonly server: Identity };
@@ -139,6 +141,7 @@ export class World {
   /** The server's process ends without a word. */
   killServer(): void {
     this.server.kill();
+    this.oldBundle = this.network.recordedBundle;
     this.serverNode.reboot();
     this.#lost(undefined);
     this.#gens.clear();

@@ -55,7 +55,7 @@ export class TunnelPair {
   }
 
   /** The client offers a new link, which the server will take with `result` once the first message is delivered. */
-  offer(result: AcceptResult = "resumed", slot = 0): Line {
+  offer(result: AcceptResult = "resumed", slot = 0, secret = this.#secret): Line {
     const { random } = this.dice;
     const kemPublicKey = toyKem.publicKey(this.dice);
     const boot = new Uint8Array(16);
@@ -88,14 +88,14 @@ export class TunnelPair {
       prefix,
     };
     this.#lines.add(line);
-    this.client.offer(clientLink, this.#secret);
+    this.client.offer(clientLink, secret);
     this.flush();
     return line;
   }
 
   /** Offers a link and lets it come up. */
-  connect(result: AcceptResult = "resumed", slot = 0): Line {
-    const line = this.offer(result, slot);
+  connect(result: AcceptResult = "resumed", slot = 0, secret = this.#secret): Line {
+    const line = this.offer(result, slot, secret);
     this.run();
     return line;
   }

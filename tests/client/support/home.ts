@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClientOptions, type RunningClient, startClient } from "../../../src/client/client.ts";
 import { ClientStore } from "../../../src/client/store.ts";
+import { makeGateToken } from "../../../src/proto/index.ts";
 import { silentLog } from "../../../src/runtime/log.ts";
 import { secureRandom } from "../../../src/runtime/random.ts";
 import { TrustedProxies } from "../../../src/server/client-address.ts";
@@ -55,6 +56,27 @@ export class Home {
       log: silentLog,
     });
     this.wire.target = this.#server.port;
+  }
+
+  /** Lets what is dialled reach the server again. */
+  reachServer(): void {
+    this.wire.target = this.#server?.port;
+  }
+
+  /** What the running server says first on a link. */
+  async bundle(): Promise<Uint8Array> {
+    const gateKey = this.#store?.gateKeys()[0];
+    if (gateKey === undefined) throw new Error("there is no server");
+    const socket = new WebSocket(`ws://127.0.0.1:${this.#server?.port}/`, {
+      headers: { Cookie: `sid=${makeGateToken(gateKey, secureRandom)}` },
+    });
+    socket.binaryType = "arraybuffer";
+    const first = Promise.withResolvers<Uint8Array>();
+    socket.onmessage = ({ data }) => first.resolve(new Uint8Array(data));
+    socket.onerror = () => first.reject(new Error("the server gave no bundle"));
+    const bundle = await first.promise;
+    socket.terminate();
+    return bundle;
   }
 
   /** The server's identity and how it is renewed. */
