@@ -78,7 +78,7 @@ export class TunnelCore {
     return !stream.sending.started || pending?.early.has(stream) ? pending : undefined;
   }
 
-  /** Client: the link waits for a tunnel that has none of our streams, and carries none of them before it is accepted. */
+  /** Client: the link waits for a tunnel that has none of our streams: it is no home before it is accepted. */
   asksAnew({ phase }: AttachedLink): boolean {
     return phase.kind === "hello" && this.secret !== undefined && !equalBytes(phase.secret, this.secret);
   }
@@ -90,7 +90,7 @@ export class TunnelCore {
   }
 
   #leastLoaded(links: ReadonlyMap<number, AttachedLink>): number | undefined {
-    const slots = [...links.keys()];
+    const slots = [...links].filter(([, link]) => !this.asksAnew(link)).map(([slot]) => slot);
     if (slots.length < 2) return slots[0];
     const trusted = slots.filter((slot) => links.get(slot)?.suspected === false);
     return (trusted.length > 0 ? trusted : slots).reduce((best, slot) =>
@@ -130,7 +130,7 @@ export class TunnelCore {
     const attached = this.linkOf(stream);
     if (attached === undefined || attached.phase.kind === "listing" || stream.sending.head === undefined)
       return;
-    if (!this.asksAnew(attached)) attached.heads.add(stream);
+    attached.heads.add(stream);
   }
 
   /** Server: answers an open stream's ProxyConnect. Of one that is refused only the answer is kept. */
