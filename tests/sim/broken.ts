@@ -1,6 +1,7 @@
 import { equalBytes, type Frame, LIMITS, type Link, Tunnel } from "../../src/proto/index.ts";
 import { Liveness } from "../../src/proto/liveness.ts";
 import { StreamTable } from "../../src/proto/stream-table.ts";
+import { TunnelCore } from "../../src/proto/tunnel-core.ts";
 import { SimKeeper } from "./keeper.ts";
 import { tapLinks } from "./link-tap.ts";
 import type { WorldOptions } from "./world.ts";
@@ -100,10 +101,19 @@ function believeBundle(): () => void {
   Tunnel.prototype.offer = function (link, secret, join) {
     const before = known.get(this) ?? secret;
     known.set(this, secret);
-    if (!equalBytes(before, secret)) this.breakAll("lost");
+    if (!equalBytes(before, secret)) breakStarted(this);
     offer.call(this, link, secret, join);
   };
   return () => Object.assign(Tunnel.prototype, { offer });
+}
+
+function breakStarted(tunnel: Tunnel): void {
+  const { breakStream } = TunnelCore.prototype;
+  TunnelCore.prototype.breakStream = function (stream, code) {
+    if (stream.sending.started) breakStream.call(this, stream, code);
+  };
+  tunnel.breakAll("lost");
+  Object.assign(TunnelCore.prototype, { breakStream });
 }
 
 function tellLastOnly(): () => void {
