@@ -25,7 +25,7 @@ async function run(bench: Bench): Promise<readonly Results[]> {
   return [full, slow];
 }
 
-async function table(bench: Bench, where: string, lay?: Lay): Promise<Results> {
+async function table(bench: Bench, where: string, layPath?: () => Lay): Promise<Results> {
   const durationMs = bench.isQuick ? 500 : 5_000;
   const title = `fairness: ${DOWNLOADS} equal downloads ${where}, looked at after ${durationMs} ms`;
   const results = newResults(title, [
@@ -36,7 +36,7 @@ async function table(bench: Bench, where: string, lay?: Lay): Promise<Results> {
   await rounds(bench, {
     label: `fairness ${where}`,
     rounds: bench.isQuick ? 2 : 5,
-    ...(lay === undefined ? {} : { lay }),
+    ...(layPath === undefined ? {} : { layPath }),
     results: [results],
     measure: async (running) => {
       const shares = await share(await running.route(bench.origin.http), durationMs);

@@ -42,7 +42,7 @@ async function run(bench: Bench): Promise<readonly Results[]> {
     label: "padding",
     rounds: bench.isQuick ? 1 : 5,
     contestants: [PADDED, PLAIN],
-    lay: path.lay,
+    layPath: path.lay,
     results: [results],
     measure: async (running) => {
       const { http, echo } = bench.origin;

@@ -46,7 +46,7 @@ async function farPath(bench: Bench, rttMs: number): Promise<Results> {
   await rounds(bench, {
     label: `rtt ${rttMs} ms`,
     rounds: bench.isQuick ? 1 : 3,
-    lay: path.lay,
+    layPath: path.lay,
     results: [results],
     measure: async (running) => {
       const route = await running.route(bench.origin.http);
@@ -101,7 +101,7 @@ async function slowPath(bench: Bench): Promise<Results> {
   await rounds(bench, {
     label: "rtt slow path",
     rounds: bench.isQuick ? 1 : 3,
-    lay: path.lay,
+    layPath: path.lay,
     results: [results],
     measure: (running) => within("slow path", TIMEOUT_MS, slowOne(bench, running, durationMs, results)),
   });

@@ -41,7 +41,8 @@ export interface RoundsOptions {
   readonly rounds: number;
   /** By default those of a brief run. */
   readonly contestants?: readonly Contestant[];
-  readonly lay?: Lay;
+  /** Lays a path for one contestant, for it alone; loopback as it is unless given. */
+  readonly layPath?: () => Lay;
   /** The tables that a failure is to be written into. */
   readonly results: readonly Results[];
   /** Before the rounds, not measured: warms up and shows that what arrives is right. */
@@ -76,13 +77,13 @@ export async function rounds(bench: Bench, options: RoundsOptions): Promise<void
 }
 
 async function startAll(bench: Bench, options: RoundsOptions): Promise<Set<Running>> {
-  const { contestants = bench.brief, lay = loopback, label, results } = options;
+  const { contestants = bench.brief, layPath = () => loopback, label, results } = options;
   bench.progress.show(`${label}: starting ${contestants.length} contestants`);
   for (const { name } of contestants) for (const table of results) table.row(name);
   const { processes, directory } = bench;
   const started = await Promise.allSettled(
     contestants.map((contestant) =>
-      startContestant(contestant, { processes, directory, lay, probePort: bench.origin.http }),
+      startContestant(contestant, { processes, directory, lay: layPath(), probePort: bench.origin.http }),
     ),
   );
   const standing = new Set<Running>();

@@ -1,10 +1,10 @@
 /**
- * A path with a round trip time, a rate and a queue, laid between a client and its server: `main.ts RTT_MS [MBIT/S
+ * Paths with a round trip time, a rate and a queue, each laid between a client and its server: `main.ts RTT_MS [MBIT/S
  * [QUEUE_BYTES]]`, a process of its own. Answers a line of JSON to each line of its input:
  *
- *   lay PORT   {"port"}: what connects there comes out at PORT
- *   bytes      {"up","down"}: sent so far
- *   cut        {"cut"}: breaks all connections, as a change of network does
+ *   lay PORT N   {"port"}: what connects there comes out at PORT, over path N
+ *   bytes        {"up","down"}: sent so far, over all paths
+ *   cut          {"cut"}: breaks all connections, as a change of network does
  *
  * The kernels here talk over loopback, so nothing of TCP's own waiting is in it: a connection is made to wait for the
  * round trip that its handshake would take, and the window is what the kernel's buffers hold.
@@ -15,7 +15,13 @@ import { Lane, type LaneOptions } from "./lane.ts";
 import { Pipe } from "./pipe.ts";
 import { descriptorOf, shrinkReceiveBuffer } from "./receive-buffer.ts";
 
+interface Lanes {
+  readonly up: Lane;
+  readonly down: Lane;
+}
+
 interface Sides {
+  readonly lanes: Lanes;
   readonly up: Pipe;
   down: Pipe | undefined;
   far: Socket<Sides> | undefined;
@@ -28,7 +34,7 @@ const rttMs = Number(rttText);
 const queueBytes = Number(queueText ?? DEFAULT_QUEUE_BYTES);
 const bytesPerMs = rateText === undefined ? Number.POSITIVE_INFINITY : (Number(rateText) * 1e6) / 8 / 1000;
 const laneOptions: LaneOptions = { delayMs: rttMs / 2, bytesPerMs, queueBytes };
-const lanes = { up: new Lane(laneOptions), down: new Lane(laneOptions) };
+const paths = new Map<string, Lanes>();
 const connections = new Set<Sides>();
 
 process.stdout.write(`${JSON.stringify({ ready: 1 })}\n`);
@@ -38,21 +44,31 @@ for await (const line of createInterface({ input: process.stdin })) {
 process.exit(0);
 
 function answer(line: string): object {
-  const [verb, port] = line.split(" ");
-  if (verb === "lay") return { port: lay(Number(port)) };
-  if (verb === "bytes") return { up: lanes.up.bytes, down: lanes.down.bytes };
+  const [verb, port, path = ""] = line.split(" ");
+  if (verb === "lay") return { port: lay(Number(port), lanesOf(path)) };
+  if (verb === "bytes") return { up: sum(({ up }) => up.bytes), down: sum(({ down }) => down.bytes) };
   const cut = connections.size;
   for (const sides of [...connections]) breakOff(sides);
   return { cut };
 }
 
-function lay(port: number): number {
+function sum(count: (lanes: Lanes) => number): number {
+  return [...paths.values()].reduce((total, lanes) => total + count(lanes), 0);
+}
+
+function lanesOf(path: string): Lanes {
+  const lanes = paths.get(path) ?? { up: new Lane(laneOptions), down: new Lane(laneOptions) };
+  paths.set(path, lanes);
+  return lanes;
+}
+
+function lay(port: number, lanes: Lanes): number {
   const listener = Bun.listen<Sides>({
     hostname: "127.0.0.1",
     port: 0,
     allowHalfOpen: true,
     socket: {
-      open: (near) => accept(near, port),
+      open: (near) => accept(near, port, lanes),
       data: (near, bytes) => near.data.up.push(bytes),
       end: (near) => near.data.up.end(),
       drain: (near) => near.data.down?.drained(),
@@ -65,9 +81,10 @@ function lay(port: number): number {
 }
 
 /** The client's handshake takes a round trip, and the server hears of the connection half of one later. */
-function accept(near: Socket<Sides>, port: number): void {
+function accept(near: Socket<Sides>, port: number, lanes: Lanes): void {
   const established = performance.now() + rttMs;
-  const sides: Sides = { near, up: new Pipe(lanes.up, near, established), down: undefined, far: undefined };
+  const up = new Pipe(lanes.up, near, established);
+  const sides: Sides = { lanes, near, up, down: undefined, far: undefined };
   near.data = sides;
   connections.add(sides);
   setTimeout(() => void connectFar(sides, port), rttMs * 1.5);
@@ -98,7 +115,7 @@ async function connectFar(sides: Sides, port: number): Promise<void> {
 function openFar(sides: Sides, far: Socket<Sides>): void {
   if (queueText !== undefined) shrinkReceiveBuffer(descriptorOf(far), queueBytes);
   sides.far = far;
-  sides.down = new Pipe(lanes.down, far, 0);
+  sides.down = new Pipe(sides.lanes.down, far, 0);
   sides.down.connect(sides.near);
   sides.up.connect(far);
 }

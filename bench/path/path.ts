@@ -9,12 +9,13 @@ export interface PathOptions {
   readonly queueBytes?: number;
 }
 
-/** A path of ours between a client and its server. */
+/** Paths of ours between clients and their servers, all alike. */
 export interface Path {
-  readonly lay: Lay;
-  /** Bytes that went each way so far. */
+  /** Another path, for one client and its server: what somebody else still has under way must not be in it. */
+  readonly lay: () => Lay;
+  /** Bytes that went each way so far, over all of them. */
   bytes(): Promise<{ readonly up: number; readonly down: number }>;
-  /** Breaks all connections over it. */
+  /** Breaks all connections over them. */
   cut(): Promise<void>;
   end(): Promise<void>;
 }
@@ -30,8 +31,12 @@ export async function startPath(processes: Processes, options: PathOptions): Pro
     last = answer.catch(() => {});
     return answer;
   };
+  let laid = 0;
   return {
-    lay: async (port) => numberOf(await ask(`lay ${port}`), "port"),
+    lay: () => {
+      const path = laid++;
+      return async (port) => numberOf(await ask(`lay ${port} ${path}`), "port");
+    },
     bytes: async () => {
       const answer = await ask("bytes");
       return { up: numberOf(answer, "up"), down: numberOf(answer, "down") };
