@@ -1,4 +1,4 @@
-import type { DialResult, ResetCode } from "../../src/proto/index.ts";
+import { type DialResult, LIMITS, type ResetCode } from "../../src/proto/index.ts";
 import type { Timer } from "./clock.ts";
 import { checkContent, content } from "./content.ts";
 import type { SimDriver, SimListener } from "./driver.ts";
@@ -40,8 +40,8 @@ export class Endpoint implements SimListener {
   /** Its tunnel is no more, whether it was done by then or not. */
   isGone = false;
   #paused = false;
-  /** Bytes that the next write may have. */
-  #most = Number.POSITIVE_INFINITY;
+  /** Bytes that the next write may have; at first, what a connection brings before anybody could stop its reader. */
+  #most: number = LIMITS.firstReadBytes;
   #writeQueued = false;
   #readQueued = false;
   /** The faults are over: reads and writes at once. */
