@@ -100,9 +100,9 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   if (frame.result !== "resumed" && frame.entries > 0)
     throw new ProtocolError("malformed", "entries of a new tunnel");
   core.pending.delete(slot);
-  if (core.asksAnew(attached)) goOver(core, slot, phase.secret);
   detach(core, slot);
   core.links.set(slot, attached);
+  if (core.asksAnew(attached)) goOver(core, slot, phase.secret);
   core.streams.peerPoolBytes = frame.poolBytes;
   core.maxStreams = Math.min(frame.maxStreams, LIMITS.maxStreams);
   core.restated(slot, phase.stated);
@@ -149,8 +149,9 @@ function goOver(core: TunnelCore, slot: number, secret: Uint8Array): void {
   core.acceptedBefore = false;
   for (const waiting of [...core.pending.values()]) if (core.asksAnew(waiting)) withdraw(core, waiting);
   for (const other of [...core.links.keys()]) {
+    if (other === slot) continue;
     detach(core, other);
-    if (other !== slot) core.events.push({ kind: "dead", slot: other });
+    core.events.push({ kind: "dead", slot: other });
   }
   for (const stream of [...core.streams.values()]) {
     if (stream.sending.started) core.breakStream(stream, "lost");

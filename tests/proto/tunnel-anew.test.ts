@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { TunnelEvent } from "../../src/proto/index.ts";
+import { LIMITS, type TunnelEvent } from "../../src/proto/index.ts";
 import { TunnelPair } from "../support/tunnel-pair.ts";
 
 // PROTOCOL.md section 8, "A server that has restarted". `asked` is the link on which the client asks for a tunnel anew,
@@ -114,6 +114,22 @@ describe("once it has accepted", () => {
     expect(kinds(pair.clientEvents).filter((kind) => kind === "reset")).toHaveLength(1);
     const streams = [pair.openStream(), pair.openStream()];
     expect(streams.map((_, slot) => pair.client.slotStats(slot).streams)).toEqual([1, 1]);
+  });
+
+  test("what never left goes out on its link, and waits for no other", () => {
+    const { pair, old, secret } = running();
+    pair.cut(old);
+    pair.offer("resumed", 2);
+    for (let count = 0; count < LIMITS.maxEarlyStreams + 4; count++) pair.open();
+    pair.flush();
+    restart(pair);
+    const first = pair.offer("created", 0, secret);
+    pair.offer("resumed", 1, secret);
+    pair.deliverUp(first);
+    pair.deliverDown(first);
+    expect([0, 1, 2].map((slot) => pair.client.slotStats(slot).streams)).toEqual([4, 0, 0]);
+    pair.deliverUp(first);
+    expect(kinds(pair.serverEvents).filter((kind) => kind === "connect")).toHaveLength(1 + 4);
   });
 
   test("an answer that was lost is given again: the tunnel is there, and nothing runs twice", () => {
