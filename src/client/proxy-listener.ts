@@ -1,6 +1,7 @@
 import type { TCPSocketListener } from "bun";
 import { LIMITS } from "../proto/index.ts";
 import { listenError } from "../runtime/listen-error.ts";
+import { unpaceListener } from "../runtime/loopback.ts";
 import { ProxyConnection, type ProxyOptions } from "./proxy-connection.ts";
 
 const SWEEP_MS = 60_000;
@@ -14,6 +15,7 @@ export class ProxyListener {
   /** Listens at once; port 0 takes any free one. @throws UsageError when the port is taken */
   constructor(hostname: string, port: number, options: ProxyOptions) {
     this.#listener = this.#listen(hostname, port, options);
+    unpaceListener(this.port);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 

@@ -5,8 +5,8 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 export const LIMITS = {
-  /** One chunk of bulk data in a body message: above 256 KiB a read of 512 KiB gains nothing (measured). */
-  maxChunkBytes: 256 * KiB,
+  /** One chunk of bulk data in a body message: what a packet costs beside its bytes was a quarter at 256 KiB (measured). */
+  maxChunkBytes: 1 * MiB,
   /** Below this a second message costs more than the copy into the lead that it saves. */
   minBodyBytes: 16 * KiB,
   /** Plaintext frames of one lead: one inline chunk below `minBodyBytes` and room for control frames. */
@@ -28,14 +28,14 @@ export const LIMITS = {
   exemptBytes: 8 * KiB,
   /** Bytes read from local sockets and not yet acknowledged, per tunnel; full: its readers pause. */
   sendPoolBytes: 64 * MiB,
-  /** What one read of a socket brings at most, in Bun. */
-  maxReadBytes: 512 * KiB,
+  /** What one read of a socket brings at most: a chunk where we read it, half of that where Bun does. */
+  maxReadBytes: 1 * MiB,
   /** What a connection brings before its reader can hear that the pool is full: the first window of Linux. */
   firstReadBytes: 64 * KiB,
   /** Unsent bytes of one stream at which its reader pauses: two reads, so that the next chunk is always at hand. */
-  streamHighWaterBytes: 1 * MiB,
+  streamHighWaterBytes: 2 * MiB,
   /** Unsent bytes at which a paused reader goes on. */
-  streamLowWaterBytes: 512 * KiB,
+  streamLowWaterBytes: 1 * MiB,
 
   /** Streams of one tunnel at once: a page takes 300, a scanner of hosts some thousands. */
   maxStreams: 16_384,
@@ -104,10 +104,11 @@ assert(
   LIMITS.maxBytesBeforeAccept >= 2 * (LIMITS.maxEarlyBytes + LIMITS.maxFramesBytes),
   "what is early fits behind a packet of the resume list",
 );
+assert(LIMITS.maxReadBytes >= LIMITS.maxChunkBytes, "a read may fill a packet");
 assert(LIMITS.exemptBytes < LIMITS.initialWindowBytes, "a stream's credit covers its exemption");
 assert(LIMITS.maxWindowBytes * 2 <= LIMITS.poolBytes, "one stream cannot take more than half of the pool");
 assert(
-  LIMITS.streamLowWaterBytes >= 2 * LIMITS.maxChunkBytes,
+  LIMITS.streamLowWaterBytes >= LIMITS.maxChunkBytes,
   "a resumed reader comes before the queue is empty",
 );
 assert(LIMITS.ackDelayMs < LIMITS.queueDelayMs, "acknowledgements come back within the queue they allow");

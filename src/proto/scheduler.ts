@@ -1,4 +1,3 @@
-import { LIMITS } from "./limits.ts";
 import type { Stream } from "./stream.ts";
 
 /** Where a stream waits: it has sent next to nothing in one go, a little, or much. */
@@ -10,8 +9,8 @@ const FIRST_BYTES = 2 * 1024;
 const FRESH_BYTES = 64 * 1024;
 /** A stream that filled its share within this time is no new one when it comes back. */
 const BULK_MEMORY_MS = 100;
-/** Share of a bulk stream per round. */
-const QUANTUM_BYTES = LIMITS.maxChunkBytes;
+/** Share of a bulk stream per round. A larger packet is paid for with the rounds after it. */
+const QUANTUM_BYTES = 256 * 1024;
 
 /**
  * Whose bytes go next on a link. New and small streams go first, those that have sent least before the others (a
@@ -47,7 +46,18 @@ export class Scheduler {
     const small = this.#first[0] ?? this.#fresh[0];
     if (lowest === "fresh") return small;
     const smallFirst = this.#freshLead <= 0;
-    return smallFirst ? (small ?? this.#bulk[0]) : (this.#bulk[0] ?? small);
+    return smallFirst ? (small ?? this.#nextBulk()) : (this.#nextBulk() ?? small);
+  }
+
+  /** The first of the bulk streams whose share of this round leaves it something to send; the others wait on. */
+  #nextBulk(): Stream | undefined {
+    for (let first = this.#bulk[0]; first !== undefined; first = this.#bulk[0]) {
+      if (first.deficit <= 0) first.deficit += QUANTUM_BYTES;
+      if (first.deficit > 0) return first;
+      this.#bulk.shift();
+      this.#bulk.push(first);
+    }
+    return undefined;
   }
 
   /** Bytes that `stream` may send before another has its turn, where others have sent as little as it has. */
@@ -79,8 +89,9 @@ export class Scheduler {
     stream.queue = "none";
   }
 
+  // A debt is kept: nobody gains by pausing.
   #addBulk(stream: Stream): void {
-    stream.deficit = Math.min(stream.deficit, 0) + QUANTUM_BYTES;
+    stream.deficit = Math.min(stream.deficit, 0);
     this.#push(stream, "bulk");
   }
 

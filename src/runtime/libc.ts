@@ -1,3 +1,4 @@
+import { dlopen, type FFIFunction, type Library } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 
 const LOADED_LIBC = /(\/[^\n]*\/(?:libc\.so\.6|libc-[\d.]+\.so|ld-musl-[^/\n]+\.so\.1))$/m;
@@ -25,6 +26,18 @@ export function libcPath(): string | undefined {
 function loadedLibc(): string | undefined {
   try {
     return LOADED_LIBC.exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** These functions of Linux's C library; undefined on other systems, and where it lacks one of them. */
+export function linuxLibc<Symbols extends Record<string, FFIFunction>>(
+  symbols: Symbols,
+): Library<Symbols>["symbols"] | undefined {
+  const path = process.platform === "linux" ? libcPath() : undefined;
+  try {
+    return path === undefined ? undefined : dlopen(path, symbols).symbols;
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 import type { Socket } from "bun";
-import { type DialResult, type ResetCode, release } from "../proto/index.ts";
+import { type DialResult, LIMITS, type ResetCode } from "../proto/index.ts";
 import { readSome } from "./read-some.ts";
 import type { StreamListener } from "./tunnel-driver.ts";
 import type { TunnelStream } from "./tunnel-stream.ts";
+import { Unwritten } from "./unwritten.ts";
 
 /** The part of a Bun TCP socket that a relay uses. */
 export type RelaySocket = Pick<
@@ -16,9 +17,13 @@ export type RelaySocket = Pick<
 /**
  * A read of this much is a turn: the socket is read again after all others that are ready. Bun itself reads up to ten
  * times from a socket that fills its buffer while nothing else is ready, and a sender that is served like that stays so:
- * of eight equal downloads one got ten times as much as another.
+ * of eight equal downloads one got ten times as much as another. For as long as turns are full the socket stays paused
+ * and is read past Bun, a packet's worth at once: a quarter of a bulk transfer's CPU time (bench/NOTES.md).
  */
 const TURN_BYTES = 128 * 1024;
+
+/** Less than this is left to Bun: by the time it looks, more has come. */
+const BULK_BYTES = LIMITS.maxChunkBytes / 2;
 
 export interface RelayOptions {
   /** Client: the far connection stands, or why not. */
@@ -43,16 +48,13 @@ export class Relay implements StreamListener {
   readonly #options: RelayOptions;
   #socket: RelaySocket | undefined;
   #stream: TunnelStream | undefined;
-  /** Chunks that the socket has not taken all of yet, oldest first. */
-  #pending: Uint8Array[] = [];
-  /** How much of the first one it has taken. */
-  #takenOfFirst = 0;
-  /** How many of them, in front, did not come through the stream. */
-  #injectedBytes = 0;
+  readonly #unwritten = new Unwritten();
   #inputEnded = false;
   #paused = false;
   /** It has had its turn. */
   #waits = false;
+  /** Its last turn was a full one: it is read here, and stays paused. */
+  #bulk = false;
   /** The tunnel has no link: nothing is read, whatever the stream would take. */
   #held = false;
   /** A write has failed. Bun tells a paused socket nothing more then, and may report the end of others as a clean one. */
@@ -77,7 +79,7 @@ export class Relay implements StreamListener {
   connect(socket: RelaySocket): void {
     this.#socket = socket;
     this.#flush();
-    if (this.#finArrived && this.#pending.length === 0) this.#shutdown();
+    if (this.#finArrived && this.#unwritten.isEmpty) this.#shutdown();
   }
 
   get done(): boolean {
@@ -93,8 +95,7 @@ export class Relay implements StreamListener {
   inject(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#done) return;
     this.#answered = true;
-    this.#pending.push(bytes);
-    this.#injectedBytes += bytes.length;
+    this.#unwritten.inject(bytes);
     this.#flush();
   }
 
@@ -108,8 +109,13 @@ export class Relay implements StreamListener {
 
   #endTurn(): void {
     if (this.#broken) return this.abort("connection");
-    this.#waits = true;
+    this.#bulk = true;
     this.#socket?.pause();
+    this.#awaitTurn();
+  }
+
+  #awaitTurn(): void {
+    this.#waits = true;
     setImmediate(() => {
       this.#waits = false;
       this.#resume();
@@ -148,13 +154,14 @@ export class Relay implements StreamListener {
   onData(bytes: Uint8Array): void {
     if (this.#done) return;
     this.#answered = true;
-    this.#pending.push(bytes);
-    if (this.#pending.length === 1) this.#flush();
+    const isFirst = this.#unwritten.isEmpty;
+    this.#unwritten.push(bytes);
+    if (isFirst) this.#flush();
   }
 
   onFin(): void {
     this.#finArrived = true;
-    if (this.#pending.length === 0) this.#shutdown();
+    if (this.#unwritten.isEmpty) this.#shutdown();
   }
 
   onReset(_code: ResetCode): void {
@@ -186,7 +193,18 @@ export class Relay implements StreamListener {
   }
 
   #resume(): void {
-    if (!this.#done && !this.#paused && !this.#held && !this.#waits) this.#socket?.resume();
+    if (this.#done || this.#paused || this.#held || this.#waits || this.#socket === undefined) return;
+    const bytes = this.#readBulk(this.#socket);
+    this.#bulk = bytes !== undefined;
+    if (bytes === undefined) return this.#socket.resume();
+    this.#progressAt = performance.now();
+    if (this.#stream?.write(bytes) === false) this.#paused = true;
+    else this.#awaitTurn();
+  }
+
+  #readBulk(socket: RelaySocket): Uint8Array | undefined {
+    if (!this.#bulk || this.#inputEnded) return undefined;
+    return readSome(socket, LIMITS.maxChunkBytes, BULK_BYTES);
   }
 
   /** Reads no more of the socket until `go`: nobody is there to send it to, and it would only fill memory. */
@@ -225,36 +243,17 @@ export class Relay implements StreamListener {
 
   #flush(): void {
     if (this.#socket === undefined) return;
-    let taken = 0;
-    while (this.#pending[0] !== undefined) {
-      const bytes = this.#pending[0];
-      const left = bytes.length - this.#takenOfFirst;
-      const count = this.#socket.write(bytes, this.#takenOfFirst, left);
-      if (count < 0) {
-        this.#broken = true;
-        // Of a socket that is not paused the rest of the input is still to come, then its end.
-        if (this.#paused || this.#held) this.abort("connection");
-        return;
-      }
-      taken += count;
-      if (count < left) {
-        this.#takenOfFirst += count;
-        break;
-      }
-      this.#pending.shift();
-      this.#takenOfFirst = 0;
-      release(bytes);
+    const written = this.#unwritten.flush(this.#socket);
+    if (written === undefined) {
+      this.#broken = true;
+      // Of a socket that is not paused the rest of the input is still to come, then its end.
+      if (this.#paused || this.#held) this.abort("connection");
+      return;
     }
-    if (taken === 0) return;
+    if (written.bytes === 0) return;
     this.#progressAt = performance.now();
-    this.#count(taken);
-    if (this.#pending.length === 0 && this.#finArrived) this.#shutdown();
-  }
-
-  #count(taken: number): void {
-    const injected = Math.min(taken, this.#injectedBytes);
-    this.#injectedBytes -= injected;
-    if (taken > injected) this.#stream?.consumed(taken - injected);
+    if (written.streamBytes > 0) this.#stream?.consumed(written.streamBytes);
+    if (this.#finArrived && this.#unwritten.isEmpty) this.#shutdown();
   }
 
   #shutdown(): void {
@@ -279,7 +278,7 @@ export class Relay implements StreamListener {
 
   #finish(): void {
     this.#done = true;
-    this.#pending = [];
+    this.#unwritten.clear();
     this.#stream?.release();
     this.#options.onDone?.();
   }

@@ -1,9 +1,10 @@
-import { dlopen, type Library, read } from "bun:ffi";
+import { type Library, read } from "bun:ffi";
 import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 import type { FdSocketOptions, SocketHandler, TCPSocketConnectOptions } from "bun";
 import { systemCode } from "../runtime/errors.ts";
-import { libcPath } from "../runtime/libc.ts";
+import { linuxLibc } from "../runtime/libc.ts";
+import { isLoopback, unpace } from "../runtime/loopback.ts";
 import { type Connect, Probe } from "./probe.ts";
 
 /**
@@ -18,8 +19,7 @@ import { type Connect, Probe } from "./probe.ts";
  * docs/BUN-NOTES.md has the experiments; tests/server/dialer.netns.test.ts repeats them.
  */
 export function openLinuxConnect(): Connect | undefined {
-  if (process.platform !== "linux") return undefined;
-  const libc = openLibc();
+  const libc = linuxLibc(SYMBOLS);
   if (libc === undefined) return undefined;
   return (address, port, events) => {
     const probe = new Probe(address, port, events);
@@ -40,16 +40,6 @@ const SYMBOLS = {
 
 type Libc = Library<typeof SYMBOLS>["symbols"];
 
-function openLibc(): Libc | undefined {
-  const path = libcPath();
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
-  } catch {
-    // A libc without these names: the portable way it is.
-    return undefined;
-  }
-}
-
 // Values of x86-64 and arm64, the machines Bun runs on: asm-generic/socket.h, bits/socket.h, netinet/tcp.h.
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -69,6 +59,7 @@ function startConnect(libc: Libc, address: Uint8Array, port: number): Started {
   // Without NODELAY Nagle's algorithm would hold a small write of the client back for a round trip. Only advice: its
   // failure would not be worth the connection.
   libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, ONE.byteLength);
+  if (isLoopback(address)) unpace(fd);
   if (libc.connect(fd, target, target.length) === 0) return { fd };
   const errno = readErrno(libc);
   // EINTR: the connection goes on in the background (connect(2)).

@@ -1,6 +1,5 @@
-import { dlopen, type Library } from "bun:ffi";
 import type { Socket } from "bun";
-import { libcPath } from "../runtime/libc.ts";
+import { linuxLibc } from "../runtime/libc.ts";
 
 /** Whether a connected socket has neither bytes nor an end of stream waiting to be read. */
 export type QuietCheck = (socket: Socket<unknown>) => boolean;
@@ -16,7 +15,7 @@ const NOTHING = -1;
  * as it would on a socket that was just dialled. Elsewhere a socket counts as quiet until a handler is told otherwise.
  */
 export function openQuietCheck(): QuietCheck {
-  const recv = openRecv();
+  const recv = linuxLibc(SYMBOLS)?.recv;
   if (recv === undefined) return () => true;
   const byte = new Uint8Array(1);
   return (socket) => {
@@ -27,13 +26,3 @@ export function openQuietCheck(): QuietCheck {
 }
 
 const SYMBOLS = { recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" } } as const;
-
-function openRecv(): Library<typeof SYMBOLS>["symbols"]["recv"] | undefined {
-  const path = process.platform === "linux" ? libcPath() : undefined;
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols.recv;
-  } catch {
-    // A libc without that name: handlers have to do.
-    return undefined;
-  }
-}

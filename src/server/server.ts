@@ -4,6 +4,7 @@ import { kem, LIMITS, type PaddingPolicy, type Random } from "../proto/index.ts"
 import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
+import { unpaceListener } from "../runtime/loopback.ts";
 import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
 import type { TrustedProxies } from "./client-address.ts";
@@ -119,6 +120,7 @@ class RvpnServer implements RunningServer, LiveServer {
     this.#control = await serveControl(this.#options.stateDir, (request) => this.#admin(request));
     try {
       this.#http = this.#listen();
+      unpaceListener(this.port);
     } catch (error) {
       this.#registry.close();
       this.#control.close();

@@ -343,9 +343,9 @@ describe("ids", () => {
 
 describe("the send pool", () => {
   test("lets a stream that holds nothing read, though others that stand still fill it", () => {
-    const { pair, stream } = streaming({ server: { sendPoolBytes: 1024 * KiB } });
+    const { pair, stream } = streaming({ server: { sendPoolBytes: 2048 * KiB } });
     const stuck = pair.openStream();
-    pair.server.write(stuck, bytes(2048 * KiB), pair.now);
+    pair.server.write(stuck, bytes(4096 * KiB), pair.now);
     pair.run();
     expect(pair.server.write(stream, bytes(100 * KiB), pair.now)).toBe(false);
     pair.run();

@@ -119,7 +119,7 @@ describe("wire numbers are frozen", () => {
 describe("limits that both ends must agree on are frozen", () => {
   test("sizes, credit and lists", () => {
     const { maxChunkBytes, minBodyBytes, maxFramesBytes, initialWindowBytes, exemptBytes } = LIMITS;
-    expect([maxChunkBytes, minBodyBytes, maxFramesBytes]).toEqual([262_144, 16_384, 20_480]);
+    expect([maxChunkBytes, minBodyBytes, maxFramesBytes]).toEqual([1_048_576, 16_384, 20_480]);
     expect([initialWindowBytes, exemptBytes]).toEqual([262_144, 8_192]);
     const { maxEarlyBytes, maxEarlyStreams, maxResumeEntries, maxSeenGap } = LIMITS;
     expect([maxEarlyBytes, maxEarlyStreams, maxResumeEntries, maxSeenGap]).toEqual([65_536, 16, 512, 32_768]);

@@ -41,6 +41,79 @@ async function arrived(bytes: Uint8Array, end: "fin" | "reset" | "open") {
   };
 }
 
+/** Joins a socket whose peer sends `bytes` and ends to `stream`; resolves when the stream has been told of the end. */
+async function relayed(bytes: Uint8Array, stream: NotedStream, relay: Relay): Promise<readonly number[]> {
+  const reads: number[] = [];
+  relay.join(stream);
+  const listener = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    data: { written: 0 },
+    socket: {
+      data() {},
+      open: (socket) => send(socket),
+      drain: (socket) => send(socket),
+    },
+  });
+  const send = (socket: Socket<{ written: number }>) => {
+    socket.data.written += socket.write(bytes, socket.data.written, bytes.length - socket.data.written);
+    if (socket.data.written === bytes.length) socket.shutdown();
+  };
+  const ended = Promise.withResolvers<void>();
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: listener.port,
+    allowHalfOpen: true,
+    socket: {
+      data: (_, read) => {
+        reads.push(read.length);
+        relay.socketData(read);
+      },
+      end: () => {
+        relay.socketEnd();
+        ended.resolve();
+      },
+    },
+  });
+  relay.connect(socket);
+  await ended.promise;
+  socket.terminate();
+  listener.stop(true);
+  return reads;
+}
+
+describe.skipIf(process.platform !== "linux")("a socket that sends much", () => {
+  const sent = new Uint8Array(48 * 2 ** 20).map((_, index) => index % 251);
+
+  test("is read past Bun, every byte in order, and its end is heard", async () => {
+    const stream = new NotedStream();
+    const reads = await relayed(sent, stream, new Relay());
+    expect(stream.written === Buffer.from(sent).toString("latin1")).toBe(true);
+    expect(stream.calls).toEqual(["finish"]);
+    expect(reads.reduce((sum, length) => sum + length, 0)).toBeLessThan(sent.length / 2);
+  });
+
+  test("is left alone while its stream takes no more", async () => {
+    const stream = new NotedStream();
+    const relay = new Relay();
+    const write = stream.write.bind(stream);
+    let writes = 0;
+    stream.write = (bytes) => {
+      write(bytes);
+      writes += 1;
+      if (writes % 5 > 0) return true;
+      const before = writes;
+      setTimeout(() => {
+        expect(writes).toBe(before);
+        relay.onWritable();
+      }, 5);
+      return false;
+    };
+    await relayed(sent, stream, relay);
+    expect(stream.written === Buffer.from(sent).toString("latin1")).toBe(true);
+  });
+});
+
 describe.skipIf(process.platform !== "linux")("a paused socket", () => {
   const sent = crypto.getRandomValues(new Uint8Array(30_000));
 
