@@ -11,8 +11,8 @@ import {
   type Successor,
   type Suite,
 } from "../proto/index.ts";
+import type { Carrier } from "../runtime/carrier.ts";
 import { messageOf } from "../runtime/errors.ts";
-import type { Carrier } from "../runtime/tunnel-driver.ts";
 import type { KnownServer } from "./store.ts";
 
 export interface DialOptions {

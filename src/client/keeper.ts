@@ -11,8 +11,8 @@ import {
 } from "../proto/index.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log, LogFields } from "../runtime/log.ts";
-import { type DriverEvent, type StreamListener, TunnelDriver } from "../runtime/tunnel-driver.ts";
-import type { TunnelStream } from "../runtime/tunnel-stream.ts";
+import { type DriverEvent, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import type { StreamListener, TunnelStream } from "../runtime/tunnel-stream.ts";
 import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
 import { LinkSet } from "./link-set.ts";
 import { DIAL_PROBLEMS, type DialOutcome, type LinkShell } from "./link-shell.ts";

@@ -1,8 +1,7 @@
 import type { Socket } from "bun";
 import { type DialResult, LIMITS, type ResetCode } from "../proto/index.ts";
 import { readSome } from "./read-some.ts";
-import type { StreamListener } from "./tunnel-driver.ts";
-import type { TunnelStream } from "./tunnel-stream.ts";
+import type { StreamListener, TunnelStream } from "./tunnel-stream.ts";
 import { Unwritten } from "./unwritten.ts";
 
 /** The part of a Bun TCP socket that a relay uses. */

@@ -1,6 +1,5 @@
 import {
   type Destination,
-  type DialResult,
   type Link,
   ProtocolError,
   type ResetCode,
@@ -10,29 +9,10 @@ import {
   type TunnelEvent,
   type TunnelStats,
 } from "../proto/index.ts";
+import type { Carrier } from "./carrier.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { TunnelStream } from "./tunnel-stream.ts";
-
-/** What moves a link's messages: a WebSocket of either end. Order is kept; a message is whole or the link is over. */
-export interface Carrier {
-  /** Takes the message over. False when it could not be sent: the link is over. */
-  send(message: Uint8Array): boolean;
-  /** Ends the carrier; calling it again does nothing. */
-  close(): void;
-}
-
-/** What the far end of a stream has to say to the application's socket. */
-export interface StreamListener {
-  onResponse(result: DialResult): void;
-  onData(bytes: Uint8Array): void;
-  onFin(): void;
-  onReset(code: ResetCode): void;
-  /** Others have filled the memory of the tunnel: nothing more is written until `onWritable`. */
-  onFull(): void;
-  /** `most`: at most so many bytes in the next write, if that can be had. */
-  onWritable(most?: number): void;
-}
+import { type StreamListener, TunnelStream } from "./tunnel-stream.ts";
 
 /** Events that concern links, or streams that nobody here has opened: the keeper's or the server's business. */
 export type DriverEvent = Extract<
@@ -121,7 +101,8 @@ export class TunnelDriver {
   receive(link: Link, message: Uint8Array): void {
     if (!this.#carriers.has(link)) return;
     this.#guard(link, () => this.#tunnel.receive(link, message, performance.now()));
-    this.flush();
+    this.#handOut();
+    this.queueFlush();
   }
 
   /** Runs an input that may show the peer's fault; then the link is over, and only the link. */
@@ -199,14 +180,30 @@ export class TunnelDriver {
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
-  /** Flushes once after the current callback: what several writes left is sent together. */
+  /**
+   * Flushes at the end of this turn of the event loop: what all sockets that were ready have led to goes out together.
+   * With a flush after each of them, sixteen connections at once cost twice the CPU time.
+   */
   queueFlush(): void {
     if (this.#flushQueued) return;
     this.#flushQueued = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#flushQueued = false;
       this.flush();
     });
+  }
+
+  /** Hands out events at once; what there is to send waits for the end of the turn. */
+  #handOut(): void {
+    if (this.#flushing || this.#failed) return;
+    this.#flushing = true;
+    try {
+      this.#deliver();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#flushing = false;
+    }
   }
 
   /** Hands out events, sends packets, sets the timer. Inputs made by listeners meanwhile are taken up in the loop. */

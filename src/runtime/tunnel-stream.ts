@@ -1,5 +1,17 @@
 import type { DialResult, ResetCode, Tunnel } from "../proto/index.ts";
 
+/** What the far end of a stream has to say to the application's socket. */
+export interface StreamListener {
+  onResponse(result: DialResult): void;
+  onData(bytes: Uint8Array): void;
+  onFin(): void;
+  onReset(code: ResetCode): void;
+  /** Others have filled the memory of the tunnel: nothing more is written until `onWritable`. */
+  onFull(): void;
+  /** `most`: at most so many bytes in the next write, if that can be had. */
+  onWritable(most?: number): void;
+}
+
 /** What a stream needs of the driver of its tunnel. */
 export interface StreamOwner {
   /** Payload written so far, for status pages. */

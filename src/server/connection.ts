@@ -10,9 +10,10 @@ import {
   type Refusal,
   ServerHandshake,
 } from "../proto/index.ts";
+import type { Carrier } from "../runtime/carrier.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
-import type { Carrier, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import type { TunnelDriver } from "../runtime/tunnel-driver.ts";
 import type { TunnelRegistry } from "./registry.ts";
 import type { ServerStore } from "./store.ts";
 

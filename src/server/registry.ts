@@ -7,8 +7,9 @@ import {
   type Refusal,
   tunnelKey,
 } from "../proto/index.ts";
+import type { Carrier } from "../runtime/carrier.ts";
 import type { Log } from "../runtime/log.ts";
-import type { Carrier, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import type { TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { type AdmissionLimits, ClientAccount, type ServerQuotas, serverQuotas } from "./client-account.ts";
 import { DetachedLedger } from "./detached-ledger.ts";
 import type { Dialer } from "./dialer.ts";

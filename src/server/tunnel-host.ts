@@ -11,10 +11,11 @@ import {
   type ResetCode,
   Tunnel,
 } from "../proto/index.ts";
+import type { Carrier } from "../runtime/carrier.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { Relay } from "../runtime/relay.ts";
-import { type Carrier, type DriverEvent, TunnelDriver } from "../runtime/tunnel-driver.ts";
+import { type DriverEvent, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { DialError, type Dialer } from "./dialer.ts";
 import type { Quota } from "./quota.ts";
 

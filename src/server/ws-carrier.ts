@@ -1,6 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import { release } from "../proto/index.ts";
-import type { Carrier } from "../runtime/tunnel-driver.ts";
+import type { Carrier } from "../runtime/carrier.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
 
 /** Close code of a link that ends for any reason: a peer learns nothing from it (RFC 6455 section 7.4.1). */

@@ -9,9 +9,10 @@ import {
   Tunnel,
   type TunnelOptions,
 } from "../../src/proto/index.ts";
+import type { Carrier } from "../../src/runtime/carrier.ts";
 import { silentLog } from "../../src/runtime/log.ts";
-import { type Carrier, type StreamListener, TunnelDriver } from "../../src/runtime/tunnel-driver.ts";
-import type { TunnelStream } from "../../src/runtime/tunnel-stream.ts";
+import { TunnelDriver } from "../../src/runtime/tunnel-driver.ts";
+import type { StreamListener, TunnelStream } from "../../src/runtime/tunnel-stream.ts";
 import type { AdmissionLimits } from "../../src/server/client-account.ts";
 import { type RegistryOptions, TunnelRegistry } from "../../src/server/registry.ts";
 import { SERVER_LIMITS } from "../../src/server/server-limits.ts";

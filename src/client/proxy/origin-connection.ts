@@ -1,6 +1,5 @@
 import { assert, type DialResult, type ResetCode } from "../../proto/index.ts";
-import type { StreamListener } from "../../runtime/tunnel-driver.ts";
-import type { TunnelStream } from "../../runtime/tunnel-stream.ts";
+import type { StreamListener, TunnelStream } from "../../runtime/tunnel-stream.ts";
 
 export type OriginListener = StreamListener;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { HttpExchange } from "../../../src/client/proxy/http-exchange.ts";
 import { createNegotiation } from "../../../src/client/proxy/negotiation.ts";
-import type { StreamListener } from "../../../src/runtime/tunnel-driver.ts";
+import type { StreamListener } from "../../../src/runtime/tunnel-stream.ts";
 import { at, type Far, NotedSocket, newFar, type Opened, useFars } from "../support/far.ts";
 import { bytes, text } from "./harness.ts";
 

@@ -3,7 +3,7 @@ import { OriginPool } from "../../../src/client/proxy/http-pool.ts";
 import type { RequestKeeper } from "../../../src/client/proxy-connection.ts";
 import { ProxyConnection, type ProxyOptions } from "../../../src/client/proxy-connection.ts";
 import type { RelaySocket } from "../../../src/runtime/relay.ts";
-import type { StreamListener } from "../../../src/runtime/tunnel-driver.ts";
+import type { StreamListener } from "../../../src/runtime/tunnel-stream.ts";
 import { NotedStream } from "./noted-stream.ts";
 
 /** The two sides of what the proxy does: an application's socket, and a keeper with streams to origins. */

@@ -10,7 +10,8 @@ import {
 } from "../../../src/proto/index.ts";
 import { silentLog } from "../../../src/runtime/log.ts";
 import { secureRandom as random } from "../../../src/runtime/random.ts";
-import { type StreamListener, TunnelDriver } from "../../../src/runtime/tunnel-driver.ts";
+import { TunnelDriver } from "../../../src/runtime/tunnel-driver.ts";
+import type { StreamListener } from "../../../src/runtime/tunnel-stream.ts";
 
 const DIAL_DEADLINE_MS = 30_000;
 const LOCALHOST = Uint8Array.of(127, 0, 0, 1);
