@@ -34,9 +34,9 @@ const PROBE_PACKETS = 4;
 const MIN_INTERVAL_MS = 0.5;
 
 /**
- * Keeps in flight about rate × (shortest round trip + 20 ms), rate and round trip taken from packet acknowledgements
- * (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later byte back by seconds;
- * this keeps the queue in the tunnel, where streams can be scheduled.
+ * Keeps in flight about rate × shortest round trip, and a queue of 20 ms or 2 MiB. Rate and round trip are taken from
+ * packet acknowledgements (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later
+ * byte back by seconds; this keeps the queue in the tunnel, where streams can be scheduled.
  */
 export class Flight {
   #inFlight = 0;
@@ -80,7 +80,7 @@ export class Flight {
 
   get #fullFlightBytes(): number {
     const gain = this.#startup ? STARTUP_GAIN : 1;
-    const bytes = gain * this.rate * ((this.#rttMinMs ?? 0) + LIMITS.queueDelayMs);
+    const bytes = gain * (this.rate * (this.#rttMinMs ?? 0) + queueBytes(this.rate));
     const floor = this.#startup ? LIMITS.initialFlightBytes : LIMITS.minFlightBytes;
     return Math.min(Math.max(Math.floor(bytes), floor), LIMITS.maxFlightBytes);
   }
@@ -198,6 +198,12 @@ export class Flight {
       this.#startup = false;
     }
   }
+}
+
+/** What may wait on the way at `rate`, in bytes per ms, beyond what the path itself holds. */
+function queueBytes(rate: number): number {
+  const { queueDelayMs, fastQueueBytes, fastQueueDelayMs } = LIMITS;
+  return Math.min(rate * queueDelayMs, Math.max(fastQueueBytes, rate * fastQueueDelayMs));
 }
 
 /** A measurement of the shortest round trip under way. */

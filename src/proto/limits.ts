@@ -73,6 +73,12 @@ export const LIMITS = {
   maxFlightBytes: 64 * MiB,
   /** Queueing delay that the flight limit allows beyond the shortest round trip. */
   queueDelayMs: 20,
+  /**
+   * On a fast path less does: a queue of four acknowledgements keeps the sender busy, and what is typed beside a transfer
+   * waits for all of it. Above 500 MB/s, so many ms.
+   */
+  fastQueueBytes: 2 * MiB,
+  fastQueueDelayMs: 4,
   /** A packet takes at most this long at the measured rate, so that another stream's turn comes soon. */
   packetTimeMs: 5,
 
@@ -111,6 +117,7 @@ assert(
   LIMITS.streamLowWaterBytes >= LIMITS.maxChunkBytes,
   "a resumed reader comes before the queue is empty",
 );
+assert(LIMITS.fastQueueBytes >= 4 * LIMITS.ackEveryBytes, "the smaller queue outlasts an acknowledgement");
 assert(LIMITS.ackDelayMs < LIMITS.queueDelayMs, "acknowledgements come back within the queue they allow");
 assert(LIMITS.maxLinks <= 256, "a slot is one byte");
 assert(LIMITS.minFlightBytes >= LIMITS.minBodyBytes, "the smallest flight holds a packet");
