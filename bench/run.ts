@@ -11,6 +11,7 @@ import { describeMachine, isBusy, type Machine } from "./lib/machine.ts";
 import { type BenchOptions, OptionError, parseOptions } from "./lib/options.ts";
 import { Processes } from "./lib/processes.ts";
 import { Progress } from "./lib/progress.ts";
+import { judge, renderVerdicts } from "./lib/promises.ts";
 import type { Results } from "./lib/results.ts";
 import { renderResults } from "./lib/table.ts";
 import { startOrigin } from "./origin/origin.ts";
@@ -74,6 +75,9 @@ async function runCases(options: BenchOptions, machine: Machine, bench: Bench): 
       await Bun.write(options.jsonFile, `${JSON.stringify(report, null, 1)}\n`);
     }
   }
+  const verdicts = judge(tests.flatMap(({ tables }) => tables));
+  print(renderVerdicts(verdicts));
+  if (options.isStrict && verdicts.some(({ outcome }) => outcome === "short")) process.exitCode = 1;
 }
 
 async function runCase(test: Case, bench: Bench): Promise<readonly Results[]> {
@@ -112,11 +116,12 @@ function introduce({ isQuick }: BenchOptions, machine: Machine): void {
 function help(): string {
   const tests = CASES.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
   return [
-    "usage: bun run bench [--only NAME[,NAME…]] [--peers NAME[,NAME…]] [--quick] [--json FILE]",
+    "usage: bun run bench [--only NAME[,NAME…]] [--peers NAME[,NAME…]] [--quick] [--strict] [--json FILE]",
     "",
     "  --only          these tests alone",
     "  --peers         these contestants alone, by their names in the tables",
     "  --quick         smaller sizes, fewer rounds",
+    "  --strict        exit code 1 where a promise is not kept",
     "  --json FILE     all values of all rounds",
     "",
     ...tests,

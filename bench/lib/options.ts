@@ -4,6 +4,8 @@ export interface BenchOptions {
   readonly only: readonly string[];
   readonly peers: readonly string[];
   readonly isQuick: boolean;
+  /** A promise that is not kept is a failure. */
+  readonly isStrict: boolean;
   readonly jsonFile: string | undefined;
 }
 
@@ -28,6 +30,7 @@ export function parseOptions(args: readonly string[], names: Names): BenchOption
     only: choose("test", values.only, names.tests, names.tests),
     peers: choose("contestant", values.peers, names.contestants, names.usual),
     isQuick: values.quick === true,
+    isStrict: values.strict === true,
     jsonFile: values.json,
   };
 }
@@ -55,6 +58,7 @@ function parse(args: readonly string[]) {
         only: { type: "string", multiple: true },
         peers: { type: "string", multiple: true },
         quick: { type: "boolean" },
+        strict: { type: "boolean" },
         json: { type: "string" },
         help: { type: "boolean" },
       },
