@@ -30,6 +30,8 @@ const PROBE_SHARE = 0.75;
 const PROBE_LONG_BYTES = 512 * 1024;
 /** … in at least so many packets, for a packet's own length counts as round trip. */
 const PROBE_PACKETS = 4;
+/** A packet is at most this part of what was delivered so far. */
+const PACKET_SHARE = 4;
 /** Shorter sampling intervals say more about the clock and the scheduler than about the path. */
 const MIN_INTERVAL_MS = 0.5;
 
@@ -89,15 +91,17 @@ export class Flight {
     return this.limitBytes - this.#inFlight;
   }
 
-  /** Largest packet that still lets another stream have its turn within 5 ms. */
+  /** Largest packet that still lets another stream have its turn within 5 ms; small until a rate is known. */
   get packetBytes(): number {
-    if (this.rate === 0) return LIMITS.minBodyBytes * 4;
+    if (this.rate === 0) return LIMITS.firstPacketBytes;
     if (this.#probe !== undefined) return Math.floor(this.#probe.limitBytes / PROBE_PACKETS);
     return this.#fullPacketBytes;
   }
 
   get #fullPacketBytes(): number {
-    const bytes = this.rate * LIMITS.packetTimeMs;
+    // A few small packets that were answered at once do not show that a path carries a large one.
+    const shown = Math.max(this.#delivered / PACKET_SHARE, LIMITS.firstPacketBytes);
+    const bytes = Math.min(this.rate * LIMITS.packetTimeMs, shown);
     return Math.min(Math.max(Math.floor(bytes), LIMITS.minPacketBytes), LIMITS.maxChunkBytes);
   }
 

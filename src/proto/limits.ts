@@ -13,6 +13,12 @@ export const LIMITS = {
   maxFramesBytes: 20 * KiB,
   /** Smallest packet payload the scheduler makes on a slow path: about one Ethernet frame. */
   minPacketBytes: 1_400,
+  /**
+   * Packets of a link until the first acknowledgement. A message arrives as a whole or not at all, and until it has
+   * there is silence: at 3 KB/s this takes 1.4 s, and the handshake's message with it 2 s. 64 KiB at once would take
+   * longer than silence may last below 22 KB/s. Many small ones cost a fast path nothing.
+   */
+  firstPacketBytes: 4 * KiB,
   /** Packets below this are padded under the `padme` policy; above it lengths say little. */
   paddedBelowBytes: 16 * KiB,
   /** Smallest padded lead: acknowledgements, pings and keystrokes look alike. */
@@ -58,6 +64,8 @@ export const LIMITS = {
   maxBytesBeforeAccept: 256 * KiB,
   /** Entries in one Resume frame: 512 of at most 34 bytes fit into a lead. */
   maxResumeEntries: 512,
+  /** Entries in one that we send: few enough for a link's first packets, which a slow path must carry in time. */
+  sentResumeEntries: 128,
   /** Control frames of one tunnel waiting to be sent. Above it the peer makes us answer without reading. */
   maxControlFrames: 65_536,
 
@@ -105,6 +113,7 @@ export const LIMITS = {
 
 assert(LIMITS.minBodyBytes < LIMITS.maxFramesBytes, "an inline chunk fits into a lead");
 assert(LIMITS.minPacketBytes < LIMITS.minBodyBytes, "the smallest packet is a lead");
+assert(LIMITS.firstPacketBytes < LIMITS.minBodyBytes, "packets with Hello and Accept have no body");
 assert(LIMITS.maxEntries >= 2 * LIMITS.maxStreams, "a client within its limit cannot overrun a server's");
 assert(
   LIMITS.maxBytesBeforeAccept >= 2 * (LIMITS.maxEarlyBytes + LIMITS.maxFramesBytes),

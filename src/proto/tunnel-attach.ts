@@ -186,8 +186,8 @@ function release(core: TunnelCore, attached: AttachedLink): void {
 
 function resumeFrames(entries: readonly ResumeEntry[]): Frame[] {
   const frames: Frame[] = [];
-  for (let start = 0; start < entries.length; start += LIMITS.maxResumeEntries) {
-    frames.push({ type: "resume", entries: entries.slice(start, start + LIMITS.maxResumeEntries) });
+  for (let start = 0; start < entries.length; start += LIMITS.sentResumeEntries) {
+    frames.push({ type: "resume", entries: entries.slice(start, start + LIMITS.sentResumeEntries) });
   }
   return frames;
 }

@@ -88,9 +88,8 @@ function addControl(core: TunnelCore, attached: AttachedLink, draft: Draft, now:
 function addFrames(attached: AttachedLink, draft: Draft): void {
   let sent = 0;
   for (const frame of attached.frames) {
-    // Resume frames are longer than the share of control frames: they may fill a lead of their own.
-    const limit =
-      draft.frames.length === 0 || frame.type === "resume" ? LIMITS.maxFramesBytes : CONTROL_BYTES;
+    // A Resume frame may be longer than that share: then it has a packet of its own.
+    const limit = draft.frames.length === 0 ? LIMITS.maxFramesBytes : CONTROL_BYTES;
     if (!draft.add(frame, limit)) break;
     sent += 1;
   }
@@ -147,8 +146,11 @@ function addData(core: TunnelCore, attached: AttachedLink, draft: Draft, level: 
   // Beyond the flight streams do not go in crumbs: many of them would cost a packet per kilobyte.
   const floor = level === "bulk" ? LIMITS.minPacketBytes : LIMITS.minBodyBytes;
   let budget = Math.min(link.flight.packetBytes, Math.max(link.flight.freeBytes, floor));
-  // Packet 0 travels behind the handshake message and has no body.
-  if (draft.frames[0]?.type === "hello") budget = Math.min(budget, LIMITS.minBodyBytes - 1);
+  if (link.flight.rate === 0) {
+    // The handshake and all that follows must arrive in time over a slow path: nothing is longer than a first packet.
+    budget = Math.min(budget, LIMITS.firstPacketBytes - draft.length);
+    if (budget < MIN_PIECE_BYTES) return;
+  }
   while (budget > 0 && !draft.body) {
     const stream = scheduler.next(level);
     if (stream === undefined) return;

@@ -109,6 +109,11 @@ export class SimKeeper {
     return this.#links.slots.reduce((sum, { ups }) => sum + ups, 0);
   }
 
+  /** The same without those that took the place of a link that was old. */
+  get unaskedUps(): number {
+    return this.ups - this.aged;
+  }
+
   /** The server has restarted. The tunnel knows by itself; for broken variants. */
   restarted(): void {}
 

@@ -54,10 +54,12 @@ const KiB = 1024;
  */
 export function makePlan(dice: Dice): Plan {
   const delayMs = dice.spread(1, 2_000) / 10;
+  // Now and then a path so slow that a long message would take longer than silence may last.
+  const slow = dice.chance(0.1);
   const path = {
     delayMs,
     jitterMs: dice.chance(0.5) ? 0 : delayMs * dice.unit(),
-    bytesPerMs: dice.spread(60, 200_000),
+    bytesPerMs: slow ? dice.spread(4, 60) : dice.spread(60, 200_000),
     gatherMs: dice.chance(0.6) ? 0 : dice.spread(1, 50),
   };
   // Now and then more streams than fit into one Resume frame, and then small ones.
@@ -74,7 +76,7 @@ export function makePlan(dice: Dice): Plan {
     requests: many ? dice.spread(500, 800) : dice.spread(1, 30),
     mix: {
       smallBytes: many ? 1_024 : 64 * KiB,
-      bigShare: many || dice.chance(0.5) ? 0 : dice.unit() * 0.3,
+      bigShare: many || slow || dice.chance(0.5) ? 0 : dice.unit() * 0.3,
       resetShare: dice.chance(0.5) ? 0 : dice.unit() * 0.5,
       slowShare: dice.chance(0.5) ? 0 : dice.unit(),
       lateShare: dice.chance(0.6) ? 0 : dice.unit() * 0.5,

@@ -12,6 +12,8 @@ const SETTLE_MS = 40_000;
 /** How long a tunnel without streams is watched, and how often it may wake for its pings. */
 const QUIET_MS = 60_000;
 const QUIET_WAKES = 60;
+/** Links of one slot that may come up once faults have stopped, renewals for age apart: twice what any seed needs. */
+const MAX_UPS_PER_SLOT = 4;
 /** No honest seed comes near; a loop of messages would run for ever. */
 const MAX_EVENTS = 3_000_000;
 
@@ -96,9 +98,11 @@ export class Simulation {
     world.start();
     this.#until(world.plan.activeMs, () => false);
     world.heal();
+    const upsBefore = world.client.unaskedUps;
     this.#recover();
     this.#settle();
     this.#quiet();
+    this.#checkCalm(world.client.unaskedUps - upsBefore);
     this.#end();
   }
 
@@ -133,6 +137,15 @@ export class Simulation {
       const count = wakes - (before[at] ?? 0);
       check(count < QUIET_WAKES, () => `a quiet tunnel woke ${count} times in a minute`);
     });
+  }
+
+  // A link that dies of nothing but its path is replaced by one that dies of the same.
+  #checkCalm(ups: number): void {
+    const { slots, path } = this.world.plan;
+    check(
+      ups <= MAX_UPS_PER_SLOT * slots,
+      () => `${ups} links came up for ${slots} slots on a whole path of ${path.bytesPerMs} bytes/ms`,
+    );
   }
 
   // Without a client the server forgets everything, and nothing is left that would ever happen.
