@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { formatPublicKey, parseLink } from "../../src/proto/index.ts";
 import { commandLine, environment, rvpn, useScratch } from "./support/transcript.ts";
@@ -270,30 +272,47 @@ test("the whole way: server, invite, client, a request through it, revoke", asyn
   await origin.stop(true);
 }, 20_000);
 
-test("at SIGTERM open connections may go on, at a second one nothing may", async () => {
-  const origin = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    // Never answers.
-    fetch: () => new Promise<Response>(() => {}),
-  });
+test("at SIGTERM open connections may go on, and a second one resets them at both ends", async () => {
+  const destination = await listenOnce();
   const { child, dir, port, log } = await startServer(freshDir(), "--allow", "127.0.0.1");
   const env = { RVPN_STATE: freshDir() };
   const url = `ws://127.0.0.1:${port}/`;
   const { stdout: link } = await rvpn(["invite", "laptop", "--url", url, "--state", dir]);
-  const command = ["run", "--", "curl", "--silent", "--noproxy", "", `http://127.0.0.1:${origin.port}/`];
-  const request = Bun.spawn(commandLine(command), {
-    env: { ...environment({ env }), RVPN_LINK: link.trim() },
-    stdio: ["ignore", "ignore", "ignore"],
-  });
-  while (origin.pendingRequests === 0) await Bun.sleep(10);
+  await rvpn(["client", "--proxy", "0", "--detach", "-"], { env, stdin: link });
+  const { proxy } = JSON.parse((await rvpn(["status", "--json"], { env })).stdout);
+  const application = connect(Number(proxy.split(":")[1]), "127.0.0.1");
+  application.write(`CONNECT 127.0.0.1:${destination.port} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const ends = [endOf(await destination.accepted), endOf(application)];
+  await once(application, "data");
   child.kill("SIGTERM");
   await Bun.sleep(300);
   expect(child.exitCode).toBeNull();
   child.kill("SIGTERM");
-  await child.exited;
-  expect(child.signalCode).toBe("SIGTERM");
+  expect(await Promise.all(ends)).toEqual(["ECONNRESET", "ECONNRESET"]);
+  expect(await child.exited).toBe(0);
   expect(await log).toContain("a second signal ends the server at once");
-  request.kill();
-  await Promise.all([request.exited, origin.stop(true)]);
+  await rvpn(["stop"], { env });
 }, 20_000);
+
+/** A destination that takes one connection and says nothing. */
+async function listenOnce(): Promise<{ readonly port: number; readonly accepted: Promise<Socket> }> {
+  const { promise, resolve } = Promise.withResolvers<Socket>();
+  const server = createServer((socket) => {
+    server.close();
+    resolve(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return { port: address.port, accepted: promise };
+}
+
+/** How a connection ends: by FIN, or by which error. */
+async function endOf(socket: Socket): Promise<string> {
+  socket.resume();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  socket.on("end", () => resolve("FIN"));
+  socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  return promise;
+}

@@ -79,7 +79,7 @@ proxy serves:
   rvpn invite laptop --url wss://vpn.example.org/
 
 SIGTERM and SIGINT drain: open connections may finish, also those of a client whose link was lost a moment ago and
-comes back. A second signal ends the server at once.
+comes back. A second signal resets what is open and ends the server; a third one kills it.
 A client whose link is lost finds its open connections as it left them if it is back within --resume-window.
 Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them.`,
   async run({ values, nameOf, without }) {
@@ -116,6 +116,8 @@ Addresses of this machine, of private networks and of cloud metadata are denied 
     collectWhenIdle();
     tellHowToInvite(store, log);
     log.info(`${await signal}: draining for up to ${values.drain}; a second signal ends the server at once`);
+    // Not by the kernel: it would close connections to destinations with FIN, an end that nobody has made.
+    void nextStopSignal().then(() => server.stop());
     await server.stop();
     store.close();
     log.info("stopped");
