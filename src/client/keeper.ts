@@ -174,6 +174,10 @@ export class Keeper {
       discard: ({ carrier }) => carrier.close(),
       lose: (link, reason) => this.driver.lose(link, reason),
       onRestarted: () => log.warn("the server has restarted: open streams are lost"),
+      onGivenUp: () => {
+        log.warn("the server was away for longer than it keeps open streams: they are lost");
+        this.driver.command((tunnel) => tunnel.giveUp());
+      },
       onUp: (slot) => this.#onUp(slot),
       onDialFailed: (slot, problem, reason) => {
         this.lastProblem = reason;
@@ -224,7 +228,7 @@ export class Keeper {
   #onEvent(event: DriverEvent): void {
     switch (event.kind) {
       case "accepted":
-        return this.#onAccepted(event.slot);
+        return this.#onAccepted(event.slot, event.resumeWindowMs);
       case "refused":
         return this.#onRefused(event.slot, event.refusal);
       case "gateKey":
@@ -239,11 +243,11 @@ export class Keeper {
     }
   }
 
-  #onAccepted(slot: number): void {
+  #onAccepted(slot: number, resumeWindowMs: number | undefined): void {
     const successor = this.#successors.get(slot);
     if (successor !== undefined) this.#options.onSuccessor(successor);
     this.#successors.delete(slot);
-    this.#links.accepted(slot);
+    this.#links.accepted(slot, resumeWindowMs);
   }
 
   #onUp(slot: number): void {

@@ -1,11 +1,19 @@
 import { equalBytes, type Link, type Refusal } from "../proto/index.ts";
-import type { DialFailure, FreshLink, LinkShell } from "./link-shell.ts";
+import type { DialFailure, FreshLink, LinkShell, Timer } from "./link-shell.ts";
 import { type LinkState, type ServerProcess, SlotKeeper, type SlotOwner } from "./slot-keeper.ts";
 
 /** How long a wrong identity must be all that answers before it is believed: the server keeps a tunnel that long. */
 const WRONG_SERVER_MS = 5 * 60_000;
 /** And how often at least, so that one dial before a night's sleep and one after it prove nothing. */
 const WRONG_SERVER_DIALS = 3;
+
+/**
+ * A server may notice the end of a link later than its client does, by an idle ping and its deadline (24 + 9 s), and only
+ * then begins to count.
+ */
+const GIVE_UP_MARGIN_MS = 45_000;
+/** Longer than any timer can run. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The links of one tunnel, one keeper per slot, and what they decide together: under which secret the tunnel is
@@ -23,6 +31,9 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   #wrongServer: { readonly since: number; dials: number } | undefined;
   /** Requests that wait for a link. */
   #waiting = 0;
+  /** How long the server keeps the tunnel without a link, as it has stated; and the end of that, while there is none. */
+  #resumeWindowMs: number | undefined;
+  #giveUp: Timer | undefined;
 
   constructor(shell: LinkShell<D>, links: number) {
     this.#shell = shell;
@@ -41,6 +52,8 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   }
 
   stop(): void {
+    this.#resumeWindowMs = undefined;
+    this.#giveUp?.cancel();
     for (const slot of this.slots) slot.stop();
   }
 
@@ -69,13 +82,17 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
     this.slots[slot]?.replace();
   }
 
-  accepted(slot: number): void {
+  /** The server has taken the offered link of `slot`; `resumeWindowMs` as it states. */
+  accepted(slot: number, resumeWindowMs?: number): void {
     const keeper = this.slots[slot];
     const server = keeper?.offeredTo;
     // The link may have been given up meanwhile.
     if (keeper === undefined || server === undefined) return;
     if (server !== this.#server) this.#goOver(server);
     keeper.accepted();
+    this.#giveUp?.cancel();
+    this.#giveUp = undefined;
+    this.#resumeWindowMs = resumeWindowMs;
     this.#everAccepted = true;
     this.#wrongServer = undefined;
     for (const other of this.slots) other.start();
@@ -87,6 +104,22 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
 
   lost(link: Link, reason: string): void {
     this.slots[link.slot]?.lost(link, reason);
+    if (this.#resumeWindowMs === undefined || this.#giveUp !== undefined) return;
+    if (this.slots.some(({ up }) => up)) return;
+    const afterMs = Math.min(this.#resumeWindowMs + GIVE_UP_MARGIN_MS, MAX_TIMER_MS);
+    this.#giveUp = this.#shell.after(afterMs, () => this.#giveTunnelUp());
+  }
+
+  /**
+   * No server keeps the tunnel any more, so applications must not wait for it. The next link asks for another one, under
+   * a fresh secret: a server that has the old one still must not take it for that.
+   */
+  #giveTunnelUp(): void {
+    for (const slot of this.slots) slot.abandon("the server was away for too long");
+    this.#server = undefined;
+    this.#asked = undefined;
+    this.#resumeWindowMs = undefined;
+    this.#shell.onGivenUp();
   }
 
   nextGen(): number {

@@ -52,6 +52,8 @@ export interface LinkShell<D extends FreshLink> {
   lose(link: Link, reason: string): void;
   /** The server has restarted: what was started there is lost, as the tunnel has found at the same Accept. */
   onRestarted(): void;
+  /** No link for longer than the server keeps the tunnel: what was started there is lost. No link is offered. */
+  onGivenUp(): void;
   onUp(slot: number): void;
   /** A dial has failed, or the server did not take the link; another comes. */
   onDialFailed(slot: number, problem: DialProblem, reason: string): void;

@@ -16,6 +16,13 @@ export function varintLength(value: number): 1 | 2 | 4 | 8 {
   return value < EIGHT_BYTE_LIMIT ? 4 : 8;
 }
 
+/** Bytes that `values` take as varints, one behind another. */
+export function varintsLength(...values: number[]): number {
+  let sum = 0;
+  for (const value of values) sum += varintLength(value);
+  return sum;
+}
+
 /**
  * Writes fields one after another into a buffer of fixed size. The caller has checked that values and lengths fit:
  * anything else throws, because a number that wraps would be another number to the peer.

@@ -21,8 +21,13 @@ export type TunnelEvent =
    * most `most` of them, if that is there, for the pool is still full.
    */
   | { readonly kind: "writable"; readonly stream: number; readonly most?: number }
-  /** Client: the server took the link of this slot; its streams go on. */
-  | { readonly kind: "accepted"; readonly slot: number; readonly result: AcceptResult }
+  /** Client: the server took the link of this slot; its streams go on. It keeps them without a link for so long. */
+  | {
+      readonly kind: "accepted";
+      readonly slot: number;
+      readonly result: AcceptResult;
+      readonly resumeWindowMs?: number;
+    }
   /** Client: the server refused, in a sealed frame. */
   | { readonly kind: "refused"; readonly slot: number; readonly refusal: Refusal }
   /** Client: the server's new gate key, 32 bytes. */

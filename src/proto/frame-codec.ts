@@ -1,8 +1,15 @@
 import { assert, unreachable } from "./assert.ts";
-import { Reader, varintLength, type Writer } from "./bytes.ts";
+import {
+  acceptLength,
+  decodeAccept,
+  decodeHello,
+  encodeAccept,
+  encodeHello,
+  helloLength,
+} from "./attach-frames.ts";
+import { Reader, varintLength, varintsLength, type Writer } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import {
-  acceptResults,
   destinationLength,
   dialResults,
   readDestination,
@@ -13,7 +20,7 @@ import {
   writeDestination,
   writeResumeEntry,
 } from "./frame-fields.ts";
-import { type AcceptFrame, type Frame, FrameType, type HelloFrame, type ProxyDataFrame } from "./frames.ts";
+import { type Frame, FrameType, type ProxyDataFrame } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 
 /**
@@ -24,8 +31,6 @@ import { LIMITS } from "./limits.ts";
 
 const FLAG_FIN = 0x01;
 const FLAG_BODY = 0x02;
-const TUNNEL_BYTES = 32;
-const JOIN_BYTES = 16;
 const GATE_KEY_BYTES = 32;
 
 /** Appends one frame. `body` says that the bytes of a ProxyData frame travel in the body message. */
@@ -88,17 +93,9 @@ export function frameLength(frame: Frame, body = false): number {
     case "padding":
       return frame.length;
     case "hello":
-      return (
-        1 +
-        TUNNEL_BYTES +
-        1 +
-        4 +
-        1 +
-        (frame.join?.length ?? 0) +
-        varintsLength(frame.capabilities, frame.poolBytes, frame.base, frame.entries)
-      );
+      return helloLength(frame);
     case "accept":
-      return 2 + varintsLength(frame.capabilities, frame.poolBytes, frame.maxStreams, frame.entries);
+      return acceptLength(frame);
     case "refuse":
       return 2;
     case "proxyConnect":
@@ -128,12 +125,6 @@ export function frameLength(frame: Frame, body = false): number {
     default:
       return unreachable(frame);
   }
-}
-
-function varintsLength(...values: number[]): number {
-  let sum = 0;
-  for (const value of values) sum += varintLength(value);
-  return sum;
 }
 
 /**
@@ -203,54 +194,6 @@ function decodePadding(reader: Reader): Frame {
   const length = 1 + reader.remaining;
   if (!reader.restIsZero()) throw new ProtocolError("malformed", "padding that is not zero");
   return { type: "padding", length };
-}
-
-function encodeHello(writer: Writer, frame: HelloFrame): void {
-  writer.fixed(frame.tunnel, TUNNEL_BYTES);
-  writer.u8(frame.slot);
-  writer.u32(frame.gen);
-  writer.u8(frame.join === undefined ? 0 : 1);
-  if (frame.join !== undefined) writer.fixed(frame.join, JOIN_BYTES);
-  writer.varint(frame.capabilities);
-  writer.varint(frame.poolBytes);
-  writer.varint(frame.base);
-  writer.varint(frame.entries);
-}
-
-function decodeHello(reader: Reader): HelloFrame {
-  const tunnel = new Uint8Array(reader.bytes(TUNNEL_BYTES));
-  const slot = reader.u8();
-  const gen = reader.u32();
-  const joining = reader.u8();
-  if (joining > 1) throw new ProtocolError("malformed", `join flag ${joining}`);
-  const join = joining === 1 ? new Uint8Array(reader.bytes(JOIN_BYTES)) : undefined;
-  const rest = {
-    capabilities: reader.varint(),
-    poolBytes: reader.varint(),
-    base: reader.varint(),
-    entries: reader.varint(),
-  };
-  const hello = { type: "hello", tunnel, slot, gen, ...rest } as const;
-  return join === undefined ? hello : { ...hello, join };
-}
-
-function encodeAccept(writer: Writer, frame: AcceptFrame): void {
-  writer.u8(acceptResults.code(frame.result));
-  writer.varint(frame.capabilities);
-  writer.varint(frame.poolBytes);
-  writer.varint(frame.maxStreams);
-  writer.varint(frame.entries);
-}
-
-function decodeAccept(reader: Reader): AcceptFrame {
-  return {
-    type: "accept",
-    result: acceptResults.name(reader.u8()),
-    capabilities: reader.varint(),
-    poolBytes: reader.varint(),
-    maxStreams: reader.varint(),
-    entries: reader.varint(),
-  };
 }
 
 function encodeProxyData(writer: Writer, frame: ProxyDataFrame, body: boolean): void {

@@ -53,6 +53,14 @@ export interface ResumeEntry {
   readonly reset?: ResetCode;
 }
 
+/** Capability bits of Hello, which says what the client understands, and Accept, which says what it makes use of. */
+export const CAPABILITIES = { resumeWindow: 1 } as const;
+
+/** Whether `capabilities`, of up to 53 bits, has `bit`. */
+export function hasCapability(capabilities: number, bit: number): boolean {
+  return Math.floor(capabilities / bit) % 2 === 1;
+}
+
 /** First frame of a client's first packet. */
 export interface HelloFrame {
   readonly type: "hello";
@@ -79,6 +87,8 @@ export interface AcceptFrame {
   readonly poolBytes: number;
   readonly maxStreams: number;
   readonly entries: number;
+  /** How long the server keeps the tunnel without a link, in ms: there if and only if its capability bit is. */
+  readonly resumeWindowMs?: number;
 }
 
 /** Bytes of a stream, and its end. `bytes` is a view into the packet's plaintext, or the plaintext of its body. */

@@ -2,7 +2,15 @@ import { assert } from "./assert.ts";
 import { AttachedLink, type ListingPhase } from "./attached-link.ts";
 import { equalBytes } from "./crypto/octets.ts";
 import { ProtocolError } from "./errors.ts";
-import type { AcceptFrame, AcceptResult, Frame, HelloFrame, ResumeEntry } from "./frames.ts";
+import {
+  type AcceptFrame,
+  type AcceptResult,
+  CAPABILITIES,
+  type Frame,
+  type HelloFrame,
+  hasCapability,
+  type ResumeEntry,
+} from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { Link } from "./link.ts";
 import { handshakePadding } from "./padding.ts";
@@ -31,7 +39,7 @@ export function offer(core: TunnelCore, link: Link, secret: Uint8Array, join: Ui
     tunnel: secret,
     slot: link.slot,
     gen: link.gen,
-    capabilities: 0,
+    capabilities: CAPABILITIES.resumeWindow,
     poolBytes: core.streams.ourPoolBytes,
     base: core.streams.base(),
     entries: entries.length,
@@ -68,10 +76,10 @@ export function accept(
   const frame: AcceptFrame = {
     type: "accept",
     result,
-    capabilities: 0,
     poolBytes: core.streams.ourPoolBytes,
     maxStreams: LIMITS.maxStreams,
     entries: entries.length,
+    ...statedWindow(core, hello),
   };
   const attached = new AttachedLink(link, listing(hello.entries, hello.base, result === "dropped"));
   attached.frames.push(frame, ...resumeFrames(entries));
@@ -79,6 +87,17 @@ export function accept(
   core.links.set(link.slot, attached);
   listed(core, attached, [], now);
   return attached;
+}
+
+/** How long the tunnel is kept, for a client that understands it. */
+function statedWindow(
+  { resumeWindowMs }: TunnelCore,
+  { capabilities }: HelloFrame,
+): Pick<AcceptFrame, "capabilities" | "resumeWindowMs"> {
+  if (resumeWindowMs === undefined || !hasCapability(capabilities, CAPABILITIES.resumeWindow)) {
+    return { capabilities: 0 };
+  }
+  return { capabilities: CAPABILITIES.resumeWindow, resumeWindowMs };
 }
 
 /**
@@ -109,7 +128,13 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
   attached.renewAt = now + core.linkAgeMs * (0.8 + 0.4 * unit(core));
-  core.events.push({ kind: "accepted", slot, result: frame.result });
+  const { result, resumeWindowMs } = frame;
+  core.events.push({
+    kind: "accepted",
+    slot,
+    result,
+    ...(resumeWindowMs === undefined ? {} : { resumeWindowMs }),
+  });
   attached.phase = listing(frame.entries, 0, false);
   listed(core, attached, [], now);
 }
@@ -153,9 +178,18 @@ function goOver(core: TunnelCore, slot: number, secret: Uint8Array): void {
     detach(core, other);
     core.events.push({ kind: "dead", slot: other });
   }
-  for (const stream of [...core.streams.values()]) {
-    if (stream.sending.started) core.breakStream(stream, "lost");
-  }
+  core.loseStarted();
+}
+
+/**
+ * Client: without any link for longer than the server keeps the tunnel. Its secret is not used again: should the server
+ * have it still, nothing of what is given up here may come back.
+ */
+export function giveUp(core: TunnelCore): void {
+  assert(core.links.size + core.pending.size === 0, "a tunnel is given up without links");
+  core.secret = undefined;
+  core.acceptedBefore = false;
+  core.loseStarted();
 }
 
 /** The link of `slot` is gone: its streams wait for the next one. */

@@ -24,6 +24,8 @@ export interface TunnelOptions {
   readonly sendPoolBytes?: number;
   /** Client: age at which a link is to be replaced, ± 20 %, in ms; `linkAgeMs` unless a test wants it sooner. */
   readonly linkAgeMs?: number;
+  /** Server: how long the tunnel is kept without a link, in ms; Accept says so. */
+  readonly resumeWindowMs?: number;
 }
 
 /** Part of the send pool at which paused readers go on. */
@@ -36,6 +38,7 @@ export class TunnelCore {
   readonly padding: PaddingPolicy;
   readonly sendPoolBytes: number;
   readonly linkAgeMs: number;
+  readonly resumeWindowMs: number | undefined;
   readonly streams: StreamTable;
   readonly events = new EventQueue();
   /** Links whose streams flow or are about to. */
@@ -66,6 +69,7 @@ export class TunnelCore {
     assert((options.poolBytes ?? LIMITS.poolBytes) >= LIMITS.maxEarlyBytes, "a pool holds what comes early");
     this.sendPoolBytes = options.sendPoolBytes ?? LIMITS.sendPoolBytes;
     this.linkAgeMs = options.linkAgeMs ?? LIMITS.linkAgeMs;
+    this.resumeWindowMs = options.resumeWindowMs;
     this.streams = new StreamTable(options.role, options.poolBytes ?? LIMITS.poolBytes);
   }
 
@@ -159,6 +163,13 @@ export class TunnelCore {
   breakStream(stream: Stream, code: ResetCode): void {
     this.drop(stream);
     if (stream.phase.kind === "open") this.events.push({ kind: "reset", stream: stream.id, code });
+  }
+
+  /** Client: the tunnel that had our streams is gone. What was started there is lost; what never left goes on. */
+  loseStarted(): void {
+    for (const stream of [...this.streams.values()]) {
+      if (stream.sending.started) this.breakStream(stream, "lost");
+    }
   }
 
   /** The peer has forgotten `stream`. That is its end if both directions had one, and else the rest is lost. */

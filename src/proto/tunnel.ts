@@ -6,7 +6,7 @@ import type { TunnelEvent } from "./events.ts";
 import type { AcceptResult, Frame, HelloFrame, ResetCode } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
 import type { Link, SealedPacket } from "./link.ts";
-import { accept, detach, offer, withdraw } from "./tunnel-attach.ts";
+import { accept, detach, giveUp, offer, withdraw } from "./tunnel-attach.ts";
 import { TunnelCore, type TunnelOptions } from "./tunnel-core.ts";
 import { consumed, receiveFrame } from "./tunnel-receive.ts";
 import { nextPacket } from "./tunnel-transmit.ts";
@@ -38,6 +38,14 @@ export class Tunnel {
   offer(link: Link, secret: Uint8Array, join?: Uint8Array): void {
     assert(secret.length === 32, "a tunnel's secret has 32 bytes");
     offer(this.#core, link, secret, join);
+  }
+
+  /**
+   * Client: no link is left or offered, and the server will have given the tunnel up. Streams of which anything was sent
+   * are lost, the others wait for a link; the next secret offered is that of another tunnel.
+   */
+  giveUp(): void {
+    giveUp(this.#core);
   }
 
   /** Server: takes a link whose first frame was `hello`; `rest` are the frames behind it. */

@@ -129,7 +129,7 @@ export class TunnelRegistry {
   }
 
   #create(key: string, { name, clientKey }: Admitted): Entry {
-    const { dialer, pool, gateKey, random, padding, log } = this.#options;
+    const { dialer, pool, gateKey, random, padding, resumeWindowMs, log } = this.#options;
     const owner = clientKey.toHex();
     const account = this.#accounts.get(owner) ?? new ClientAccount(this.#limits, this.#quotas);
     this.#accounts.set(owner, account);
@@ -140,6 +140,7 @@ export class TunnelRegistry {
       gateKey,
       random,
       padding,
+      resumeWindowMs,
       log,
       streams: account.streams,
       links: account.links,

@@ -27,6 +27,8 @@ export interface TunnelHostOptions {
   readonly gateKey: () => Uint8Array;
   readonly random: Random;
   readonly padding: PaddingPolicy;
+  /** How long the tunnel is kept without a link: told to its client. */
+  readonly resumeWindowMs: number;
   readonly log: Log;
   /** The streams and links of its client, counted with those of the whole server. */
   readonly streams: Quota;
@@ -59,9 +61,9 @@ export class TunnelHost {
     this.#gateKey = options.gateKey;
     this.#log = options.log;
     this.#quotas = options;
-    const { random, padding, log, onDetached } = options;
+    const { random, padding, resumeWindowMs, log, onDetached } = options;
     this.driver = new TunnelDriver({
-      tunnel: new Tunnel({ role: "server", random, padding }),
+      tunnel: new Tunnel({ role: "server", random, padding, resumeWindowMs }),
       log,
       onEvent: (event) => this.#onEvent(event),
       onLinkLost: (link, reason) => {

@@ -26,6 +26,7 @@ class Bench {
   readonly lost: { readonly link: Link; readonly reason: string }[] = [];
   readonly problems: { readonly problem: DialProblem; readonly reason: string }[] = [];
   restarts = 0;
+  gaveUp = 0;
   discarded = 0;
   wrongServer = false;
   readonly set: LinkSet<FreshLink>;
@@ -55,6 +56,9 @@ class Bench {
         lose: (link, reason) => this.lose(link, reason),
         onRestarted: () => {
           this.restarts += 1;
+        },
+        onGivenUp: () => {
+          this.gaveUp += 1;
         },
         onUp: () => {},
         onDialFailed: (_slot, problem, reason) => {
@@ -115,9 +119,9 @@ class Bench {
   }
 
   /** Takes the slot's link from its dial to Accept. */
-  bringUp(slot = 0, boot = OLD): Link {
+  bringUp(slot = 0, boot = OLD, resumeWindowMs?: number): Link {
     const link = this.answer(this.dial(slot), boot);
-    this.set.accepted(slot);
+    this.set.accepted(slot, resumeWindowMs);
     this.run(0);
     return link;
   }
@@ -337,6 +341,65 @@ describe("a server that has restarted", () => {
     bench.bringUp(0, NEW);
     const given = bench.lost.slice(3).map(({ link }) => link);
     expect([given.includes(toOld), given.includes(toNew)]).toEqual([true, false]);
+  });
+});
+
+describe("a server that is gone for longer than it keeps tunnels", () => {
+  const WINDOW = 5 * MINUTE;
+
+  test("is waited for so long and 45 s; then the tunnel is given up, once, and the next has another secret", () => {
+    const bench = new Bench();
+    const link = bench.bringUp(0, OLD, WINDOW);
+    bench.lose(link, "lost");
+    bench.run(WINDOW + 44_000);
+    expect(bench.gaveUp).toBe(0);
+    bench.run(2_000);
+    expect(bench.gaveUp).toBe(1);
+    bench.run(60 * MINUTE);
+    expect(bench.gaveUp).toBe(1);
+    bench.bringUp(0, OLD, WINDOW);
+    expect(new Set(bench.offers.map(({ secret }) => secret)).size).toBe(2);
+    expect(bench.restarts).toBe(0);
+  });
+
+  test("gets no offer of the old tunnel that is still waiting for Accept", () => {
+    const bench = new Bench();
+    bench.lose(bench.bringUp(0, OLD, WINDOW), "lost");
+    bench.run(WINDOW + 44_000);
+    const link = bench.answer(bench.dial());
+    bench.run(2_000);
+    expect(bench.lost.at(-1)).toEqual({ link, reason: "the server was away for too long" });
+  });
+
+  test("is not given up while any link is up, nor when one comes back in time", () => {
+    const bench = new Bench(2);
+    const first = bench.bringUp(0, OLD, WINDOW);
+    bench.bringUp(1, OLD, WINDOW);
+    bench.lose(first, "lost");
+    bench.run(2 * WINDOW);
+    expect(bench.gaveUp).toBe(0);
+    for (const { link } of bench.offers) bench.lose(link, "lost");
+    bench.run(WINDOW);
+    bench.bringUp(0, OLD, WINDOW);
+    bench.run(2 * WINDOW);
+    expect(bench.gaveUp).toBe(0);
+    expect(new Set(bench.offers.map(({ secret }) => secret)).size).toBe(1);
+  });
+
+  test("is waited for without end where it has not said how long it keeps a tunnel", () => {
+    const bench = new Bench();
+    bench.lose(bench.bringUp(), "lost");
+    bench.run(24 * 60 * MINUTE);
+    expect(bench.gaveUp).toBe(0);
+  });
+
+  test.each(["before", "after"])("is no timer that is left when a link goes %s the client stops", (when) => {
+    const bench = new Bench();
+    const link = bench.bringUp(0, OLD, WINDOW);
+    if (when === "before") bench.lose(link, "lost");
+    bench.set.stop();
+    bench.lose(link, "closed");
+    expect(bench.clock.waiting).toBe(0);
   });
 });
 

@@ -49,6 +49,24 @@ const EXAMPLES: readonly [title: string, frame: Frame, bytes: string][] = [
     { type: "accept", result: "resumed", capabilities: 0, poolBytes: 65_536, maxStreams: 16_384, entries: 0 },
     "02 02 00 80010000 80004000 00",
   ],
+  [
+    "Accept that states a resume window",
+    {
+      type: "accept",
+      result: "created",
+      capabilities: 1,
+      poolBytes: 65_536,
+      maxStreams: 16_384,
+      entries: 0,
+      resumeWindowMs: 300_000,
+    },
+    "02 01 01 80010000 80004000 00 800493e0",
+  ],
+  [
+    "Accept with capabilities that nobody knows",
+    { type: "accept", result: "created", capabilities: 6, poolBytes: 0, maxStreams: 0, entries: 0 },
+    "02 01 06 00 00 00",
+  ],
   ["Refuse", { type: "refuse", refusal: "staleLink" }, "03 09"],
   [
     "ProxyConnect to an IPv4 address",

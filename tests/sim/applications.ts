@@ -107,6 +107,19 @@ export class Applications {
     for (const request of this.#requests.values()) request.mayBeLost ||= request.sealed;
   }
 
+  /** The client gives its tunnel up: what was started breaks. The server may have it for a while yet. */
+  givenUp(): void {
+    for (const request of this.#requests.values()) request.mayBeLost ||= request.sealed;
+  }
+
+  /** Ends at the client of streams that were started and are not complete. */
+  get startedAtClient(): Endpoint[] {
+    const open = [...this.#ends.client].filter(
+      ([, { state, finished, finArrived }]) => state === "open" && !(finished && finArrived),
+    );
+    return open.filter(([id]) => this.#requests.get(id)?.sealed).map(([, end]) => end);
+  }
+
   /** Compares what one side holds with what it may hold. */
   audit(side: Side, { tunnel }: SimDriver): void {
     tunnel.check();

@@ -1,10 +1,13 @@
 import type { Timer } from "./clock.ts";
 import type { Dice } from "./dice.ts";
+import { check } from "./failure.ts";
 import type { Fault } from "./plan.ts";
 import type { Wire } from "./wire.ts";
 import type { World } from "./world.ts";
 
 const LONGEST_STALL_MS = 40_000;
+/** The client gives a tunnel up 45 s after the resume window; it may be frozen when the last link goes. */
+const GIVEN_UP_MS = 45_000 + LONGEST_STALL_MS;
 
 /** Breaks things, as the plan says, until `stop`. */
 export class Faults {
@@ -14,6 +17,8 @@ export class Faults {
   /** The next fault. */
   #next: Timer | undefined;
   #outage = false;
+  /** The server cannot be reached, because it or the path is gone for long. */
+  #gone = false;
   /** Slots that cannot be dialled, whatever the others can, and the newest wire of each slot. */
   readonly #slotsOut = new Set<number>();
   readonly #newest = new Map<number, Wire>();
@@ -34,6 +39,29 @@ export class Faults {
       if ((fault === "lateDial" || fault === "lostAccept") && this.#dice.chance(0.5)) this.#nextDial = fault;
     }
     this.#schedule();
+    const { goneMs, activeMs } = this.#world.plan;
+    if (goneMs > 0) this.#world.clock.after(activeMs * this.#dice.unit(), () => this.#beGone(goneMs));
+  }
+
+  // The whole server, or the path to it. The client must not wait for longer than the server would keep its streams.
+  #beGone(ms: number): void {
+    const { network, clock, client, plan, applications, trace } = this.#world;
+    trace.add(clock.now, () => `fault: gone for ${ms} ms`);
+    const wasUp = client.up;
+    if (!this.#serverDown && this.#dice.chance(0.5)) {
+      this.#world.killServer();
+      this.#serverDown = true;
+    }
+    for (const wire of network.wires) wire.cut("both");
+    this.#gone = true;
+    clock.after(ms, () => {
+      if (wasUp && ms > plan.resumeWindowMs + GIVEN_UP_MS) {
+        const waiting = applications.startedAtClient;
+        check(waiting.length === 0, () => `they wait for a server that is gone: ${waiting.join(", ")}`);
+      }
+      this.#gone = false;
+      this.#startServer();
+    });
   }
 
   #schedule(): void {
@@ -60,7 +88,7 @@ export class Faults {
   }
 
   refusesDial(slot: number): boolean {
-    if (this.#serverDown || this.#slotsOut.has(slot)) return true;
+    if (this.#gone || this.#serverDown || this.#slotsOut.has(slot)) return true;
     return !this.#stopped && (this.#outage || this.#dice.chance(this.#world.plan.dialFailureShare));
   }
 
@@ -167,7 +195,7 @@ export class Faults {
   }
 
   #restart(): void {
-    if (this.#serverDown) return;
+    if (this.#serverDown || this.#gone) return;
     const { network, clock } = this.#world;
     const told = this.#dice.chance(0.5) ? "both" : "nobody";
     this.#world.killServer();

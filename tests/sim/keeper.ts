@@ -27,6 +27,8 @@ export interface SimKeeperOptions {
   readonly onFlushed: (driver: SimDriver) => void;
   /** The server took a link for `slot` that came over `carrier`. */
   readonly onAccepted: (slot: number, carrier: WireEnd) => void;
+  /** The client has been without a link for too long, and is about to break what was started. */
+  readonly onGivenUp: () => void;
 }
 
 /** A link whose keys are agreed, and the wire under it, whose first message will carry the handshake too. */
@@ -42,6 +44,8 @@ export class SimKeeper {
   readonly #offered = new Map<number, WireEnd>();
   /** How often the client was told to replace a link for its age. */
   aged = 0;
+  /** How often the server was away for too long. */
+  gaveUp = 0;
 
   constructor(options: SimKeeperOptions) {
     this.#options = options;
@@ -82,6 +86,12 @@ export class SimKeeper {
           note(() => "the server has restarted");
           this.restarted();
         },
+        onGivenUp: () => {
+          note(() => "the tunnel is given up");
+          this.gaveUp += 1;
+          this.#options.onGivenUp();
+          this.givenUp();
+        },
         onUp: (slot) => note(() => `slot ${slot} is up`),
         onDialFailed: (slot, problem, reason) => note(() => `slot ${slot}: ${problem}, ${reason}`),
         onDown: (slot, reason) => note(() => `slot ${slot} is down: ${reason}`),
@@ -116,6 +126,16 @@ export class SimKeeper {
 
   /** The server has restarted. The tunnel knows by itself; for broken variants. */
   restarted(): void {}
+
+  /** The server was away for too long; a method of its own for broken variants. */
+  givenUp(): void {
+    this.driver.tunnel.giveUp();
+  }
+
+  /** Whether a link is up. */
+  get up(): boolean {
+    return this.#links.state === "up";
+  }
 
   /** Replaces the link of a slot although nothing is wrong with it. */
   second(slot: number): void {
@@ -184,7 +204,7 @@ export class SimKeeper {
   #onEvent(event: TunnelEvent): void {
     switch (event.kind) {
       case "accepted":
-        return this.#accepted(event.slot);
+        return this.#accepted(event.slot, event.resumeWindowMs);
       case "refused":
         return this.#links.refused(event.slot, event.refusal);
       case "aged":
@@ -198,9 +218,9 @@ export class SimKeeper {
     }
   }
 
-  #accepted(slot: number): void {
+  #accepted(slot: number, resumeWindowMs: number | undefined): void {
     const carrier = this.#offered.get(slot);
-    this.#links.accepted(slot);
+    this.#links.accepted(slot, resumeWindowMs);
     if (carrier !== undefined) this.#options.onAccepted(slot, carrier);
   }
 }

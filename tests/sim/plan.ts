@@ -42,6 +42,8 @@ export interface Plan {
   readonly activeMs: number;
   readonly faults: readonly Fault[];
   readonly faultEveryMs: number;
+  /** For how long the server is gone at one stretch, in some seeds for longer than it keeps tunnels; 0: never. */
+  readonly goneMs: number;
   /** How often a dial fails at once. */
   readonly dialFailureShare: number;
 }
@@ -64,12 +66,13 @@ export function makePlan(dice: Dice): Plan {
   };
   // Now and then more streams than fit into one Resume frame, and then small ones.
   const many = dice.chance(0.006);
+  const resumeWindowMs = dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000);
   return {
     path,
     slots: dice.chance(0.5) ? 1 : 2 + dice.int(2),
     // Never so young that renewals alone would keep a quiet tunnel busy.
     linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(10_000, 120_000),
-    resumeWindowMs: dice.chance(0.6) ? 300_000 : dice.spread(200, 40_000),
+    resumeWindowMs,
     detachedBytes: dice.chance(0.7) ? 1024 * KiB * KiB : dice.spread(4 * KiB, 512 * KiB),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
     sendPoolBytes: dice.chance(0.6) ? 64 * KiB * KiB : dice.spread(64 * KiB, 2048 * KiB),
@@ -85,6 +88,7 @@ export function makePlan(dice: Dice): Plan {
     activeMs: dice.spread(500, 60_000),
     faults: FAULTS.filter(() => dice.chance(0.35)),
     faultEveryMs: dice.spread(50, 20_000),
+    goneMs: dice.chance(0.9) ? 0 : (resumeWindowMs + 60_000) * dice.between(0.5, 2.5),
     dialFailureShare: dice.chance(0.7) ? 0 : dice.unit() * 0.7,
   };
 }

@@ -141,12 +141,21 @@ export class SimServer {
   }
 
   #create(key: string): Host {
-    const { node, trace, dice, onBlame, onFlushed, onConnect, poolBytes, sendPoolBytes } = this.#options;
+    const { node, trace, dice, onBlame, onFlushed, onConnect } = this.#options;
+    const { poolBytes, sendPoolBytes, resumeWindowMs } = this.#options;
+    const { random } = dice;
     const driver: SimDriver = new SimDriver({
       name: "server",
       node,
       trace,
-      tunnel: new Tunnel({ role: "server", random: dice.random, padding: "padme", poolBytes, sendPoolBytes }),
+      tunnel: new Tunnel({
+        role: "server",
+        random,
+        padding: "padme",
+        poolBytes,
+        sendPoolBytes,
+        resumeWindowMs,
+      }),
       onBlame,
       onFlushed,
       onEvent: (event) => {

@@ -96,7 +96,7 @@ export class Simulation {
   #run(): void {
     const { world } = this;
     world.start();
-    this.#until(world.plan.activeMs, () => false);
+    this.#until(world.plan.activeMs + world.plan.goneMs, () => false);
     world.heal();
     const upsBefore = world.client.unaskedUps;
     this.#recover();
@@ -108,9 +108,12 @@ export class Simulation {
 
   #recover(): void {
     const { world } = this;
-    const transferMs = (RECOVERY_FACTOR * world.applications.bytesToMove) / world.plan.path.bytesPerMs;
+    const { path, resumeWindowMs } = world.plan;
+    const transferMs = (RECOVERY_FACTOR * world.applications.bytesToMove) / path.bytesPerMs;
+    // By its clock the server may have begun later to count the time of a tunnel that its client has given up.
+    const expiryMs = world.client.gaveUp > 0 ? resumeWindowMs : 0;
     this.#until(
-      world.clock.now + RECOVERY_MS + transferMs,
+      world.clock.now + RECOVERY_MS + transferMs + expiryMs,
       () => world.applications.openEnds === 0 && world.client.ready,
     );
     const left = world.applications.unfinished.map((end) => `\n  ${end}`).join("");

@@ -93,6 +93,7 @@ export class World {
       connect: (slot) => this.#connect(slot),
       onBlame: (error) => this.#blame("client", error),
       onFlushed: (driver) => this.applications.audit("client", driver),
+      onGivenUp: () => this.applications.givenUp(),
       onAccepted: (slot, { wire }) => this.#knownLosses.set(slot, this.#lossesAt.get(wire) ?? 0),
     });
   }

@@ -38,6 +38,8 @@ export const BAD_FRAMES: readonly BadFrames[] = [
   { name: "Accept: result 0", hex: "02 00 00 00 00 00", error: "malformed" },
   { name: "Accept: result 4", hex: "02 04 00 00 00 00", error: "malformed" },
   { name: "Accept: streams too long", hex: "02 01 00 00 4001 00", error: "notCanonical" },
+  { name: "Accept: a resume window that is missing", hex: "02 01 01 00 00 00", error: "malformed" },
+  { name: "Accept: a resume window too long", hex: "02 01 01 00 00 00 4001", error: "notCanonical" },
   { name: "Refuse: code 0", hex: "03 00", error: "malformed" },
   { name: "Refuse: code 11", hex: "03 0b", error: "malformed" },
   { name: "ProxyConnect: host kind 0", hex: "04 00 00 01bb", error: "malformed" },

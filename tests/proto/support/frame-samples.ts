@@ -42,6 +42,18 @@ export const SAMPLES: readonly (readonly [name: string, frame: Frame])[] = [
       entries: 2,
     },
   ],
+  [
+    "accept that states a resume window",
+    {
+      type: "accept",
+      result: "created",
+      capabilities: 1,
+      poolBytes: 16_383,
+      maxStreams: 16_384,
+      entries: 0,
+      resumeWindowMs: 300_000,
+    },
+  ],
   ["refuse", { type: "refuse", refusal: "revoked" }],
   [
     "connect to a name",

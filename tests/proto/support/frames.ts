@@ -75,14 +75,18 @@ export function anyFrame(random: Random): Frame {
       entries: anyVarint(random),
       ...(below(random, 2) === 0 ? {} : { join: random(16) }),
     }),
-    () => ({
-      type: "accept",
-      result: pick(random, RESULT_NAMES),
-      capabilities: anyVarint(random),
-      poolBytes: anyVarint(random),
-      maxStreams: anyVarint(random),
-      entries: anyVarint(random),
-    }),
+    () => {
+      const capabilities = anyVarint(random);
+      return {
+        type: "accept",
+        result: pick(random, RESULT_NAMES),
+        capabilities,
+        poolBytes: anyVarint(random),
+        maxStreams: anyVarint(random),
+        entries: anyVarint(random),
+        ...(capabilities % 2 === 1 ? { resumeWindowMs: anyVarint(random) } : {}),
+      };
+    },
     () => ({ type: "refuse", refusal: pick(random, REFUSAL_NAMES) }),
     () => ({ type: "proxyConnect", stream: anyVarint(random), destination: anyDestination(random) }),
     () => ({ type: "proxyResponse", stream: anyVarint(random), result: pick(random, DIAL_NAMES) }),

@@ -56,7 +56,12 @@ export class RawPeer {
 
   /** The test is the client of a server's tunnel. */
   static ofServer(
-    options: { poolBytes?: number; hello?: Partial<HelloFrame>; rest?: Frame[] } = {},
+    options: {
+      poolBytes?: number;
+      resumeWindowMs?: number;
+      hello?: Partial<HelloFrame>;
+      rest?: Frame[];
+    } = {},
   ): RawPeer {
     const random = seededRandom("raw client");
     const { client, server } = ratchetPair(random);
@@ -65,6 +70,7 @@ export class RawPeer {
       random,
       padding: "none",
       ...(options.poolBytes === undefined ? {} : { poolBytes: options.poolBytes }),
+      ...(options.resumeWindowMs === undefined ? {} : { resumeWindowMs: options.resumeWindowMs }),
     });
     const common = { padding: "none", jitter: 0.5, now: 0 } as const;
     const link = new Link({ ...common, slot: 0, gen: 1, ratchet: client });
