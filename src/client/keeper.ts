@@ -75,8 +75,8 @@ export class Keeper {
   /** When each slot's link came up or was lost, and when there was a link last: wall clock, for people. */
   readonly #changedAt = new Map<number, number>();
   #lostAt = Date.now();
-  /** The latter on performance.now(), for waiting. */
-  #downSince = performance.now();
+  /** Since when there is none on which a stream could start, on performance.now(), for waiting. */
+  #downSince: number | undefined = performance.now();
   /** By slot: what the link that was offered last was made with, if that is not the pinned identity. */
   readonly #successors = new Map<number, Successor | undefined>();
   lastProblem: string | undefined;
@@ -98,9 +98,9 @@ export class Keeper {
     return this.#links.state;
   }
 
-  /** For how long no link has been up, in ms; 0 while one is. */
+  /** For how long no link has been up on which a stream could start, in ms; 0 while one is. */
   get downMs(): number {
-    return this.state === "up" ? 0 : performance.now() - this.#downSince;
+    return this.#downSince === undefined ? 0 : performance.now() - this.#downSince;
   }
 
   /** When the oldest link came up that is up, or when the last one was lost, ISO 8601. */
@@ -147,7 +147,7 @@ export class Keeper {
 
   /** Opens a stream, which waits if there is no link; undefined when too many wait or run. */
   open(destination: Destination, listener: StreamListener): TunnelStream | undefined {
-    if (this.state !== "up" && this.#links.waiting > MAX_WAITING) return undefined;
+    if (this.#downSince !== undefined && this.#links.waiting > MAX_WAITING) return undefined;
     return this.driver.open(destination, listener);
   }
 
@@ -237,7 +237,9 @@ export class Keeper {
       case "goAway":
       case "aged":
         this.#options.log.debug("link to be replaced", { ...this.#which(event.slot), reason: event.kind });
-        return this.#links.replace(event.slot);
+        if (event.kind !== "goAway") return this.#links.replace(event.slot);
+        this.#links.leave(event.slot);
+        return this.#noteUse();
       default:
         this.#options.log.debug("ignored", { event: event.kind });
     }
@@ -253,15 +255,20 @@ export class Keeper {
   #onUp(slot: number): void {
     const { log, onAccepted } = this.#options;
     this.#changedAt.set(slot, Date.now());
+    // The link of a server that drains says so in the same packet.
+    queueMicrotask(() => this.#noteUse());
     log.info("link up", this.#which(slot));
     onAccepted();
   }
 
   #onDown(slot: number): void {
     this.#changedAt.set(slot, Date.now());
-    if (this.state === "up") return;
-    this.#lostAt = Date.now();
-    this.#downSince = performance.now();
+    this.#noteUse();
+    if (this.state !== "up") this.#lostAt = Date.now();
+  }
+
+  #noteUse(): void {
+    this.#downSince = this.#links.takesStreams ? undefined : (this.#downSince ?? performance.now());
   }
 
   /** Names the link in the log, where there are several. */
@@ -289,6 +296,4 @@ export class Keeper {
   }
 }
 
-function wallTime(ms: number): string {
-  return new Date(ms).toISOString();
-}
+const wallTime = (ms: number): string => new Date(ms).toISOString();

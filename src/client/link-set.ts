@@ -46,6 +46,11 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
     return states.find((state) => state === "up") ?? states.find((state) => state === "connecting") ?? "down";
   }
 
+  /** A link is up on which streams may start. */
+  get takesStreams(): boolean {
+    return this.slots.some(({ takesStreams }) => takesStreams);
+  }
+
   /** Only one slot dials until the server has taken its link: else several Hellos race to make the tunnel. */
   start(): void {
     this.slots[0]?.start();
@@ -77,9 +82,14 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
     for (const slot of this.slots) slot.startAfresh();
   }
 
-  /** The link of this slot is silent or old, or the server wants it replaced. */
+  /** The link of this slot is silent or old. */
   replace(slot: number): void {
     this.slots[slot]?.replace();
+  }
+
+  /** The server goes away, as it has said on the link of this slot. */
+  leave(slot: number): void {
+    this.slots[slot]?.leave();
   }
 
   /** The server has taken the offered link of `slot`; `resumeWindowMs` as it states. */

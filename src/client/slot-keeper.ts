@@ -68,6 +68,9 @@ export class SlotKeeper<D extends FreshLink> {
   #running = false;
   /** The link that is up is to be replaced. */
   #replace = false;
+  /** The server has said on the link that is up that it goes away: nothing is started there. */
+  #leaving = false;
+  readonly #leaveBackoff: Backoff;
   #upAt = 0;
   /** Links in a row that died young. */
   #young = 0;
@@ -82,10 +85,16 @@ export class SlotKeeper<D extends FreshLink> {
     this.#owner = owner;
     this.#shell = shell;
     this.#backoff = new Backoff(shell.random);
+    this.#leaveBackoff = new Backoff(shell.random);
   }
 
   get up(): boolean {
     return this.#current !== undefined;
+  }
+
+  /** A link is up on which streams may start. */
+  get takesStreams(): boolean {
+    return this.up && !this.#leaving;
   }
 
   get state(): LinkState {
@@ -110,6 +119,17 @@ export class SlotKeeper<D extends FreshLink> {
     if (!this.up) return;
     this.#replace = true;
     this.#goOn();
+  }
+
+  /**
+   * The server goes away: another link may find its successor. While it drains, it may say the same on every link that
+   * it takes; so the next ones are dialled less and less often.
+   */
+  leave(): void {
+    if (!this.up) return;
+    this.#leaving = true;
+    this.#replace = true;
+    if (this.#next.kind === "none") this.#schedule(this.#leaveBackoff);
   }
 
   /** Somebody has begun to wait: the next dial is at most a second away. */
@@ -150,6 +170,7 @@ export class SlotKeeper<D extends FreshLink> {
     this.#current = this.#next.link;
     this.#clear();
     this.#replace = false;
+    this.#leaving = false;
     this.refused = false;
     this.ups += 1;
     this.#upAt = this.#shell.now();
@@ -176,9 +197,18 @@ export class SlotKeeper<D extends FreshLink> {
       this.#current = undefined;
       this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
       this.lastReason = reason;
+      this.#left();
       if (this.#running) this.#shell.onDown(this.slot, reason);
     } else return;
     this.#goOn();
+  }
+
+  // The server that went away is gone: its successor is dialled as after any loss, at once.
+  #left(): void {
+    if (!this.#leaving) return;
+    this.#leaving = false;
+    this.#leaveBackoff.reset();
+    if (this.#next.kind === "waiting") this.#clear();
   }
 
   #goOn(): void {
@@ -187,10 +217,10 @@ export class SlotKeeper<D extends FreshLink> {
     else if (!this.up && this.#owner.isWaitedFor(this)) this.hasten();
   }
 
-  #schedule(): void {
+  #schedule(backoff = this.#backoff): void {
     if (!this.#running || this.#next.kind === "dialling" || this.#next.kind === "offered") return;
     this.#clear();
-    const delayMs = this.#backoff.next(this.#owner.isWaitedFor(this));
+    const delayMs = backoff.next(this.#owner.isWaitedFor(this));
     const timer = this.#shell.after(delayMs, () => this.#dial());
     this.#next = { kind: "waiting", timer, dueAt: this.#shell.now() + delayMs };
   }

@@ -54,6 +54,8 @@ export class AttachedLink {
   /** Set for the packet that carries Hello or Accept: extra bytes of padding. */
   helloPadding = 0;
   suspected = false;
+  /** Client: GoAway has come on it. Nothing new is started here. */
+  goesAway = false;
   /** Client: when to ask for a replacement, in ms; once it was asked for, never again. */
   renewAt = Number.POSITIVE_INFINITY;
 

@@ -54,11 +54,12 @@ export function resume(
   now: number,
 ): void {
   core.listedSlots.add(attached.link.slot);
+  const takesStreams = core.takesStreams(attached);
   // May have run in the tunnel before this one: never again, even if the client does not hear of `dropped`.
   if (lost) for (const id of entries.keys()) core.streams.markSeen(id);
   for (const entry of entries.values()) answerUnknown(core, attached, entry);
   for (const stream of [...core.streams.values()]) {
-    if (stream.home === undefined) core.streams.setHome(stream, attached.link.slot);
+    if (stream.home === undefined && takesStreams) core.streams.setHome(stream, attached.link.slot);
     if (stream.home !== attached.link.slot) continue;
     if (!attached.early.has(stream)) {
       const entry = entries.get(stream.id);
@@ -68,9 +69,12 @@ export function resume(
     }
     if (core.streams.get(stream.id) !== stream) continue;
     if (stream.phase.kind === "reset") attached.resets.add(stream);
-    else core.wake(stream, now);
+    else if (stream.sending.started || takesStreams) core.wake(stream, now);
+    // To be started again, but not here.
+    else core.streams.setHome(stream, undefined);
     core.eased(stream);
   }
+  if (!takesStreams) core.rehome();
   core.relieve(now);
 }
 

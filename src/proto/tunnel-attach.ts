@@ -82,7 +82,10 @@ export function accept(
     ...statedWindow(core, hello),
   };
   const attached = new AttachedLink(link, listing(hello.entries, hello.base, result === "dropped"));
-  attached.frames.push(frame, ...resumeFrames(entries));
+  attached.frames.push(frame);
+  // In front of the list, behind which the client starts what has waited for this link.
+  if (core.goesAway) attached.frames.push({ type: "goAway" });
+  attached.frames.push(...resumeFrames(entries));
   attached.helloPadding = handshakePadding(core.random);
   core.links.set(link.slot, attached);
   listed(core, attached, [], now);
@@ -127,6 +130,7 @@ export function accepted(core: TunnelCore, attached: AttachedLink, frame: Accept
   core.restated(slot, phase.stated);
   if (frame.result !== "resumed") startOver(core, attached, frame.result);
   core.acceptedBefore = true;
+  core.goesAway = false;
   attached.renewAt = now + core.linkAgeMs * (0.8 + 0.4 * unit(core));
   const { result, resumeWindowMs } = frame;
   core.events.push({

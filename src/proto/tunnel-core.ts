@@ -59,6 +59,8 @@ export class TunnelCore {
   readonly listedSlots = new Set<number>();
   /** Client: the secret of the tunnel that has our streams; the first one offered, until a server has taken another. */
   secret: Uint8Array | undefined;
+  /** This side goes away, or to the client's knowledge the server does: see `Tunnel.goAway`. */
+  goesAway = false;
   /** Client: the server has accepted this tunnel before, so streams of it may have run. */
   acceptedBefore = false;
 
@@ -87,6 +89,25 @@ export class TunnelCore {
     return phase.kind === "hello" && this.secret !== undefined && !equalBytes(phase.secret, this.secret);
   }
 
+  /** Client: whether streams may start on the link. A server that goes away would refuse them. */
+  takesStreams(attached: AttachedLink): boolean {
+    if (this.asksAnew(attached)) return false;
+    return attached.phase.kind === "hello" ? !this.goesAway : !attached.goesAway;
+  }
+
+  /** Client: GoAway has come: streams of which nothing was sent wait for another link, or for another server. */
+  leave(attached: AttachedLink): void {
+    this.goesAway = true;
+    attached.goesAway = true;
+    const { slot } = attached.link;
+    for (const stream of this.streams.values()) {
+      if (stream.home !== slot || stream.sending.started || stream.phase.kind !== "open") continue;
+      attached.heads.delete(stream);
+      this.streams.setHome(stream, undefined);
+    }
+    this.rehome();
+  }
+
   /** Gives a stream without a link one: the least loaded of those that are not suspect, if there is such a one. */
   ensureHome(stream: Stream): void {
     if (stream.home !== undefined) return;
@@ -94,7 +115,7 @@ export class TunnelCore {
   }
 
   #leastLoaded(links: ReadonlyMap<number, AttachedLink>): number | undefined {
-    const slots = [...links].filter(([, link]) => !this.asksAnew(link)).map(([slot]) => slot);
+    const slots = [...links].filter(([, link]) => this.takesStreams(link)).map(([slot]) => slot);
     if (slots.length < 2) return slots[0];
     const trusted = slots.filter((slot) => links.get(slot)?.suspected === false);
     return (trusted.length > 0 ? trusted : slots).reduce((best, slot) =>

@@ -33,6 +33,7 @@ export function receiveFrame(core: TunnelCore, attached: AttachedLink, frame: Fr
       core.events.push({ kind: "gateKey", key: frame.key });
       return;
     case "goAway":
+      if (core.role === "client") core.leave(attached);
       core.events.push({ kind: "goAway", slot: attached.link.slot });
       return;
     case "resume":

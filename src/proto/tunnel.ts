@@ -66,8 +66,9 @@ export class Tunnel {
     for (const attached of this.#core.links.values()) attached.frames.push({ type: "gateKey", key });
   }
 
-  /** Asks the peer to replace this side's links soon. */
+  /** Server: asks the client to replace its links soon and to start nothing on them, nor on those that it takes later. */
   goAway(): void {
+    this.#core.goesAway = true;
     for (const attached of this.#core.links.values()) attached.frames.push({ type: "goAway" });
   }
 

@@ -9,6 +9,8 @@ setDefaultTimeout(60_000);
 
 const newHome = useHomes();
 
+const tunnelTo = (port: number) => `CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`;
+
 describe.each(PROTOCOLS)("a request by $name", ({ request, connected, noTunnel, lost }) => {
   test("made while there is no link waits, and goes through once there is one", async () => {
     const home = await newHome();
@@ -22,6 +24,48 @@ describe.each(PROTOCOLS)("a request by $name", ({ request, connected, noTunnel, 
     await until(() => application.told.includes(connected));
     await until(() => echo.sockets.size === 1);
     application.leave();
+    echo.close();
+  });
+
+  test("made while the server drains waits for its successor", async () => {
+    const home = await newHome();
+    home.drainMs = 1_500;
+    await home.startServer();
+    const echo = await listener(true);
+    const client = await home.startClient();
+    const running = new Application(client, tunnelTo(echo.port));
+    await until(() => echo.sockets.size === 1);
+    const drained = home.drainServer();
+    await Bun.sleep(100);
+    const application = new Application(client, request(echo.port));
+    await Bun.sleep(500);
+    expect([application.told, application.ended, application.error]).toEqual(["", false, undefined]);
+    running.leave();
+    await drained;
+    await home.startServer();
+    await until(() => application.told.includes(connected));
+    await until(() => echo.sockets.size === 2);
+    application.leave();
+    echo.close();
+  });
+
+  test("made while the server drains for long is told after --wait that there is no tunnel", async () => {
+    const home = await newHome();
+    home.drainMs = 4_000;
+    await home.startServer();
+    const echo = await listener(true);
+    const client = await home.startClient({ waitMs: 1_000 });
+    const running = new Application(client, tunnelTo(echo.port));
+    await until(() => echo.sockets.size === 1);
+    const drained = home.drainServer();
+    await Bun.sleep(100);
+    const begun = performance.now();
+    const application = new Application(client, request(echo.port));
+    await until(() => application.ended || application.error !== undefined);
+    expect(performance.now() - begun).toBeWithin(700, 3_000);
+    expect(application.told).toStartWith(noTunnel);
+    running.leave();
+    await drained;
     echo.close();
   });
 

@@ -278,6 +278,39 @@ describe("a link to be replaced", () => {
   });
 });
 
+describe("a server that goes away", () => {
+  test("is asked for another link at once, then less and less often while it says so on each", () => {
+    const bench = new Bench();
+    bench.bringUp();
+    const begun = bench.clock.now;
+    let dials = 0;
+    while (bench.clock.now - begun < 30_000) {
+      bench.set.leave(0);
+      expect([bench.set.state, bench.set.takesStreams]).toEqual(["up", false]);
+      const waited = bench.untilDial();
+      if (dials === 0) expect(waited).toBe(0);
+      bench.bringUp();
+      dials += 1;
+    }
+    expect(dials).toBeWithin(4, 16);
+  });
+
+  test("is followed at once when it is gone, however far away the next dial was", () => {
+    const bench = new Bench();
+    let link = bench.bringUp();
+    for (let times = 0; times < 10; times++) {
+      bench.set.leave(0);
+      bench.untilDial();
+      link = bench.bringUp();
+    }
+    bench.set.leave(0);
+    bench.lose(link, "lost");
+    expect(bench.untilDial()).toBe(0);
+    bench.bringUp(0, NEW);
+    expect(bench.set.takesStreams).toBe(true);
+  });
+});
+
 describe("a server that has restarted", () => {
   test("is one decision for all slots", () => {
     const bench = new Bench(3);

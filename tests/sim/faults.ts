@@ -6,6 +6,7 @@ import type { Wire } from "./wire.ts";
 import type { World } from "./world.ts";
 
 const LONGEST_STALL_MS = 40_000;
+const LONGEST_DRAIN_MS = 20_000;
 /** The client gives a tunnel up 45 s after the resume window; it may be frozen when the last link goes. */
 const GIVEN_UP_MS = 45_000 + LONGEST_STALL_MS;
 
@@ -25,6 +26,7 @@ export class Faults {
   /** What is to happen to the next wire. */
   #nextDial: "lateDial" | "lostAccept" | "oldBundle" | undefined;
   #serverDown = false;
+  #draining = false;
   /** A clock was moved, or a machine slept. */
   clockMoved = false;
 
@@ -81,6 +83,8 @@ export class Faults {
     this.#next?.cancel();
     this.#outage = false;
     this.#slotsOut.clear();
+    this.#gone = false;
+    this.#endDrain();
     if (this.#serverDown) this.#startServer();
     for (const wire of network.wires) wire.release();
     clientNode.thaw();
@@ -139,7 +143,7 @@ export class Faults {
   }
 
   #apply(fault: Fault): void {
-    const { client, server, serverNode, clientNode } = this.#world;
+    const { client, clientNode } = this.#world;
     switch (fault) {
       case "cut":
         return this.#wire()?.cut(this.#dice.pick(["both", "both", "client", "server", "nobody"]));
@@ -172,7 +176,7 @@ export class Faults {
         this.#nextDial = fault;
         return;
       case "goAway":
-        return serverNode.run(() => server.goAway());
+        return this.#drain();
       case "second":
         return clientNode.run(() => client.second(this.#dice.int(this.#world.plan.slots)));
       case "replay":
@@ -195,13 +199,28 @@ export class Faults {
   }
 
   #restart(): void {
-    if (this.#serverDown || this.#gone) return;
+    if (this.#serverDown) return;
     const { network, clock } = this.#world;
     const told = this.#dice.chance(0.5) ? "both" : "nobody";
     this.#world.killServer();
     for (const wire of network.wires) wire.cut(told);
     this.#serverDown = true;
     clock.after(this.#dice.chance(0.5) ? 0 : this.#dice.spread(1, 5_000), () => this.#startServer());
+  }
+
+  // The server says that it goes away, carries on with what it has, and goes.
+  #drain(): void {
+    if (this.#serverDown || this.#draining) return;
+    const { server, serverNode, clock } = this.#world;
+    this.#draining = true;
+    serverNode.run(() => server.goAway());
+    clock.after(this.#dice.spread(1, LONGEST_DRAIN_MS), () => this.#endDrain());
+  }
+
+  #endDrain(): void {
+    if (!this.#draining) return;
+    this.#draining = false;
+    this.#restart();
   }
 
   #startServer(): void {

@@ -211,8 +211,9 @@ export class SimKeeper {
         this.aged += 1;
         return this.#links.replace(event.slot);
       case "suspect":
-      case "goAway":
         return this.#links.replace(event.slot);
+      case "goAway":
+        return this.#links.leave(event.slot);
       default:
         return;
     }

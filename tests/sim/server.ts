@@ -3,6 +3,7 @@ import {
   LIMITS,
   type Link,
   ProtocolError,
+  type Refusal,
   Tunnel,
   type TunnelEvent,
   tunnelKey,
@@ -66,6 +67,7 @@ export class SimServer {
   readonly #deadlines = new Set<Timer>();
   readonly #detached: DetachedLedger;
   #over = false;
+  #draining = false;
 
   constructor(options: SimServerOptions) {
     this.#options = options;
@@ -113,7 +115,10 @@ export class SimServer {
     const key = tunnelKey(clientKey, hello.tunnel);
     const gen = this.#options.fenceByArrival ? Number.MAX_SAFE_INTEGER : link.gen;
     const standing = this.#tunnels.standing(key, { ...hello, gen }, this.#options.node.now);
-    if (standing.kind === "stale" || standing.kind === "tooMany") return this.#refuse(link, carrier);
+    if (standing.kind === "stale" || standing.kind === "tooMany") {
+      return this.#refuse(link, carrier, "staleLink");
+    }
+    if (standing.kind === "new" && this.#draining) return this.#refuse(link, carrier, "draining");
     const result = standing.kind === "new" ? standing.result : "resumed";
     const host = standing.kind === "known" ? standing.tunnel : this.#create(key);
     host.expiry?.cancel();
@@ -133,10 +138,8 @@ export class SimServer {
     }
   }
 
-  #refuse(link: Link, carrier: WireEnd): void {
-    carrier.send(
-      link.seal([{ type: "refuse", refusal: "staleLink" }], NO_UNITS, this.#options.node.now).lead,
-    );
+  #refuse(link: Link, carrier: WireEnd, refusal: Refusal): void {
+    carrier.send(link.seal([{ type: "refuse", refusal }], NO_UNITS, this.#options.node.now).lead);
     carrier.close();
   }
 
@@ -203,7 +206,9 @@ export class SimServer {
     }
   }
 
+  /** Drains: no new tunnels, and no new streams if clients do as they are told. The process ends soon. */
   goAway(): void {
+    this.#draining = true;
     for (const { driver } of this.#tunnels.values()) driver.tunnel.goAway();
   }
 }

@@ -79,10 +79,18 @@ export class Simulation {
 
   run(): void {
     const { applications } = this.world;
+    const left = new WeakSet<Link>();
     const untap = tapLinks({
-      seal: (frames) => {
-        for (const frame of frames)
-          if (frame.type === "proxyConnect") applications.sealed(frame.destination.port);
+      seal: (frames, link) => {
+        for (const frame of frames) {
+          if (frame.type !== "proxyConnect") continue;
+          applications.sealed(frame.destination.port);
+          check(!left.has(link), () => `request ${frame.destination.port} starts where the server goes away`);
+        }
+        return frames;
+      },
+      open: (frames, link) => {
+        if (frames.some(({ type }) => type === "goAway")) left.add(link);
         return frames;
       },
     });

@@ -20,6 +20,8 @@ export class Home {
   readonly wire = new Wire();
   /** What clients may reach besides what every server lets them: read when a server starts. */
   allow: readonly string[] = ["127.0.0.0/8"];
+  /** How long a server lets open streams finish: read when it starts. */
+  drainMs = 0;
   readonly #dir = mkdtempSync(join(tmpdir(), "rvpn-client-"));
   readonly #clients: { readonly client: RunningClient; readonly store: ClientStore }[] = [];
   #port = 0;
@@ -52,7 +54,7 @@ export class Home {
       padding: "padme",
       resumeWindowMs: 60_000,
       pool: true,
-      drainMs: 0,
+      drainMs: this.drainMs,
       log: silentLog,
     });
     this.wire.target = this.#server.port;
@@ -90,6 +92,11 @@ export class Home {
     const started = this.#clients.at(-1);
     if (started === undefined) throw new Error("there is no client");
     return { store: started.store, dir: join(this.#dir, `client${this.#clients.length - 1}`) };
+  }
+
+  /** Begins a drain; links may still be made. Resolves when the server has ended. */
+  drainServer(): Promise<void> {
+    return this.#server?.stop() ?? Promise.resolve();
   }
 
   async stopServer(): Promise<void> {
