@@ -3,14 +3,15 @@ import { type ControlRequest, type ControlServer, type Json, serveControl } from
 import { UsageError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { secureRandom } from "../runtime/random.ts";
-import { Keeper, type SlotStatus } from "./keeper.ts";
+import { Keeper } from "./keeper.ts";
 import { OriginPool, type OriginPoolStats } from "./proxy/http-pool.ts";
 import type { ProxyCredentials } from "./proxy/negotiation.ts";
 import { ProxyListener } from "./proxy-listener.ts";
 import type { LinkState } from "./slot-keeper.ts";
+import type { SlotStatus } from "./slot-status.ts";
 import type { ClientStore, KnownServer } from "./store.ts";
 
-export type { SlotStatus } from "./keeper.ts";
+export type { SlotStatus } from "./slot-status.ts";
 
 export interface ClientOptions {
   readonly server: KnownServer;

@@ -42,14 +42,19 @@ export interface DialledLink {
   listen(onMessage: (message: Uint8Array) => void, onClose: (reason: string) => void): void;
 }
 
-/** Why a dial failed. `wrongServer`: what answered has another identity than the pinned one. */
+/**
+ * Why a dial failed. `wrongServer`: what answered has another identity than the pinned one. `late`: nothing has answered
+ * within the deadline.
+ */
 export class DialLinkError extends Error {
   override readonly name = "DialLinkError";
   readonly wrongServer: boolean;
+  readonly late: boolean;
 
-  constructor(message: string, options: { wrongServer?: boolean; cause?: unknown } = {}) {
+  constructor(message: string, options: { wrongServer?: boolean; late?: boolean; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
     this.wrongServer = options.wrongServer ?? false;
+    this.late = options.late ?? false;
   }
 }
 
@@ -63,7 +68,7 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
   const socket = new LinkSocket(options);
   const giveUp = () => socket.fail("given up");
   signal.addEventListener("abort", giveUp);
-  const deadline = setTimeout(() => socket.fail("no answer in time"), options.deadlineMs);
+  const deadline = setTimeout(() => socket.fail("no answer in time", true), options.deadlineMs);
   try {
     const { serverKey, sequence } = server;
     const handshake = new ClientHandshake({ identity, serverKey, sequence, random, suites });
@@ -99,7 +104,7 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
 class LinkSocket {
   readonly #socket: WebSocket;
   readonly first: Promise<Uint8Array>;
-  #fail: (reason: string) => void = () => {};
+  #fail: (reason: string, late?: boolean) => void = () => {};
   #onMessage: (message: Uint8Array) => void = () => {};
   #onClose: ((reason: string) => void) | undefined;
   #closedReason: string | undefined;
@@ -114,7 +119,7 @@ class LinkSocket {
     this.#socket.binaryType = "arraybuffer";
     this.first = new Promise((resolve, reject) => {
       this.#onMessage = resolve;
-      this.#fail = (reason) => reject(new DialLinkError(reason));
+      this.#fail = (reason, late = false) => reject(new DialLinkError(reason, { late }));
     });
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onerror = (event) => this.#ended(errorText(event));
@@ -143,8 +148,8 @@ class LinkSocket {
     };
   }
 
-  fail(reason: string): void {
-    this.#fail(reason);
+  fail(reason: string, late = false): void {
+    this.#fail(reason, late);
     this.close();
   }
 

@@ -17,8 +17,9 @@ import { DialLinkError, type DialledLink, dialLink } from "./dial-link.ts";
 import { LinkSet } from "./link-set.ts";
 import { DIAL_PROBLEMS, type DialOutcome, type LinkShell } from "./link-shell.ts";
 import { type Disturbance, NetworkWatch } from "./network-watch.ts";
-import { raceDials } from "./race-dials.ts";
+import { type Race, raceDials } from "./race-dials.ts";
 import type { LinkState } from "./slot-keeper.ts";
+import type { SlotStatus } from "./slot-status.ts";
 import type { KnownServer } from "./store.ts";
 
 /** How a keeper ends by itself. */
@@ -45,20 +46,6 @@ export interface KeeperOptions {
   readonly onGateKey: (key: Uint8Array) => void;
   readonly onEnd: (end: KeeperEnd) => void;
 }
-
-/** One slot, for the status page. A type, not an interface, so that it is known to be JSON. */
-export type SlotStatus = {
-  readonly slot: number;
-  readonly state: LinkState;
-  /** When its link came up or was lost, ISO 8601; absent before the first. */
-  readonly since?: string;
-  /** Of a link that is up. */
-  readonly ageSeconds?: number;
-  readonly rttMs?: number;
-  readonly streams: number;
-  readonly reconnects: number;
-  readonly lastReason?: string;
-};
 
 /** From the WebSocket to the client's keys, at most. */
 const DIAL_DEADLINE_MS = 10_000;
@@ -173,6 +160,7 @@ export class Keeper {
       offer: (dialled, secret) => this.#offer(dialled, secret),
       discard: ({ carrier }) => carrier.close(),
       lose: (link, reason) => this.driver.lose(link, reason),
+      holdsBytes: () => this.driver.stats().heldBytes > 0,
       onRestarted: () => log.warn("the server has restarted: open streams are lost"),
       onGivenUp: () => {
         log.warn("the server was away for longer than it keeps open streams: they are lost");
@@ -203,10 +191,14 @@ export class Keeper {
     const trust = ca === undefined ? {} : { ca };
     // All with the same gen: only one of them is ever offered.
     const common = { identity, random, padding, suites, slot, gen, deadlineMs: DIAL_DEADLINE_MS, ...trust };
-    const attempt = (signal: AbortSignal) => dialLink({ ...common, server: server(), signal });
+    const race: Race<DialledLink> = {
+      dial: (signal) => dialLink({ ...common, server: server(), signal }),
+      isLate: (error) => error instanceof DialLinkError && error.late,
+      discard: ({ carrier }) => carrier.close(),
+    };
     let dialled: DialledLink;
     try {
-      dialled = await raceDials(attempt, ({ carrier }) => carrier.close(), signal);
+      dialled = await raceDials(race, signal);
     } catch (error) {
       const wrongServer = error instanceof DialLinkError && error.wrongServer;
       return outcome.failed({ reason: messageOf(error), wrongServer });

@@ -139,7 +139,7 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   isWaitedFor(slot: SlotKeeper<D>): boolean {
     // Where another link is up the server can be reached, and streams of this slot may wait for it.
     const reachable = this.slots.some((other) => other !== slot && other.up);
-    return reachable ? !slot.refused : this.#waiting > 0;
+    return reachable ? !slot.refused : this.#waiting > 0 || this.#shell.holdsBytes();
   }
 
   /**

@@ -50,6 +50,8 @@ export interface LinkShell<D extends FreshLink> {
   discard(fresh: D): void;
   /** Closes a link that was offered; the keepers hear of it by `lost`. */
   lose(link: Link, reason: string): void;
+  /** Whether streams have bytes that the server has not acknowledged: their applications wait as requests do. */
+  holdsBytes(): boolean;
   /** The server has restarted: what was started there is lost, as the tunnel has found at the same Accept. */
   onRestarted(): void;
   /** No link for longer than the server keeps the tunnel: what was started there is lost. No link is offered. */

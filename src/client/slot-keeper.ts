@@ -71,6 +71,8 @@ export class SlotKeeper<D extends FreshLink> {
   /** The server has said on the link that is up that it goes away: nothing is started there. */
   #leaving = false;
   readonly #leaveBackoff: Backoff;
+  /** Why the link went that was up, where its successor had been offered: most likely because the server took that. */
+  #handedOver: string | undefined;
   #upAt = 0;
   /** Links in a row that died young. */
   #young = 0;
@@ -171,6 +173,7 @@ export class SlotKeeper<D extends FreshLink> {
     this.#clear();
     this.#replace = false;
     this.#leaving = false;
+    this.#handedOver = undefined;
     this.refused = false;
     this.ups += 1;
     this.#upAt = this.#shell.now();
@@ -192,15 +195,23 @@ export class SlotKeeper<D extends FreshLink> {
     if (this.#next.kind === "offered" && this.#next.link === link) {
       const { problem } = this.#next;
       this.#clear();
+      if (this.#handedOver !== undefined) this.#down(this.#handedOver);
       this.#failed(problem, reason);
     } else if (this.#current === link) {
       this.#current = undefined;
-      this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
-      this.lastReason = reason;
       this.#left();
-      if (this.#running) this.#shell.onDown(this.slot, reason);
+      // A server closes the older link as it takes the newer one, and that is here before Accept: no fault, nothing to tell.
+      if (this.#next.kind === "offered") this.#handedOver = reason;
+      else this.#down(reason);
     } else return;
     this.#goOn();
+  }
+
+  #down(reason: string): void {
+    this.#handedOver = undefined;
+    this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
+    this.lastReason = reason;
+    if (this.#running) this.#shell.onDown(this.slot, reason);
   }
 
   // The server that went away is gone: its successor is dialled as after any loss, at once.

@@ -27,6 +27,9 @@ class Bench {
   readonly problems: { readonly problem: DialProblem; readonly reason: string }[] = [];
   restarts = 0;
   gaveUp = 0;
+  holdsBytes = false;
+  /** Why slots went down, as the log says it. */
+  readonly downs: string[] = [];
   discarded = 0;
   wrongServer = false;
   readonly set: LinkSet<FreshLink>;
@@ -64,7 +67,10 @@ class Bench {
         onDialFailed: (_slot, problem, reason) => {
           this.problems.push({ problem, reason });
         },
-        onDown: () => {},
+        onDown: (_slot, reason) => {
+          this.downs.push(reason);
+        },
+        holdsBytes: () => this.holdsBytes,
         onWrongServer: () => {
           this.wrongServer = true;
           this.set.stop();
@@ -207,6 +213,18 @@ describe("a lost link", () => {
     expect(bench.set.waiting).toBe(0);
   });
 
+  test("is dialled as soon where no request waits and a stream has bytes that the server has not", () => {
+    const bench = new Bench();
+    bench.holdsBytes = true;
+    bench.lose(bench.bringUp(), "lost");
+    const delays = Array.from({ length: 12 }, () => {
+      const delay = bench.untilDial();
+      bench.fail();
+      return delay;
+    });
+    expect(Math.max(...delays)).toBeLessThanOrEqual(1_000);
+  });
+
   test("is not dialled at once for ever where every link dies of being accepted", () => {
     const bench = new Bench();
     const waits: number[] = [];
@@ -252,6 +270,30 @@ describe("a link to be replaced", () => {
     expect(bench.lost.at(-1)).toEqual({ link: old, reason: "replaced by a newer link" });
     bench.run(10 * MINUTE);
     expect([bench.dials.length, bench.set.slots[0]?.ups]).toEqual([4, 2]);
+  });
+
+  test("that the server closes before its Accept is here was replaced, not lost", () => {
+    const bench = new Bench();
+    const old = bench.bringUp();
+    bench.set.replace(0);
+    bench.untilDial();
+    bench.answer(bench.dial());
+    bench.lose(old, "the connection closed (1000)");
+    bench.set.accepted(0);
+    expect(bench.downs).toEqual([]);
+    expect(bench.set.slots[0]).toMatchObject({ state: "up", ups: 2, lastReason: undefined });
+  });
+
+  test("and is lost all the same where the successor comes to nothing", () => {
+    const bench = new Bench();
+    const old = bench.bringUp();
+    bench.set.replace(0);
+    bench.untilDial();
+    const next = bench.answer(bench.dial());
+    bench.lose(old, "the connection closed (1000)");
+    bench.lose(next, "the connection closed (1006)");
+    expect(bench.downs).toEqual(["the connection closed (1000)"]);
+    expect(bench.set.slots[0]?.lastReason).toBe("the connection closed (1006)");
   });
 
   test("is not dialled twice at once, whatever asks for it", () => {

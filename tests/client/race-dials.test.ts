@@ -17,8 +17,10 @@ function dial(signal: AbortSignal): Promise<string> {
   return promise;
 }
 
+const isLate = (error: unknown) => error instanceof Error && error.message === "too late";
+
 function race(signal = new AbortController().signal): Promise<string> {
-  return raceDials(dial, (late) => discarded.push(late), signal);
+  return raceDials({ dial, isLate, discard: (late) => discarded.push(late) }, signal);
 }
 
 beforeEach(() => {
@@ -57,12 +59,32 @@ describe("dials beside each other", () => {
     expect(attempts[0]?.signal.aborted).toBe(true);
   });
 
+  test("do not end with the deadline of one of them: a later one may be about to succeed", async () => {
+    const result = race();
+    jest.advanceTimersByTime(7_500);
+    attempts[0]?.reject(new Error("too late"));
+    await Promise.resolve();
+    expect(attempts.map(({ signal }) => signal.aborted)).toEqual([false, false, false, false]);
+    attempts[3]?.resolve("fourth");
+    expect(await result).toBe("fourth");
+  });
+
+  test("end with the deadline of the last one", async () => {
+    const result = race();
+    jest.advanceTimersByTime(7_500);
+    for (const { reject } of attempts) reject(new Error("too late"));
+    expect(await result.catch((error: Error) => error.message)).toBe("too late");
+  });
+
   test("that win too late are handed back", async () => {
     const late = Promise.withResolvers<string>();
     let count = 0;
     const result = raceDials(
-      () => (count++ === 0 ? late.promise : Promise.resolve("second")),
-      (value) => discarded.push(value),
+      {
+        dial: () => (count++ === 0 ? late.promise : Promise.resolve("second")),
+        isLate,
+        discard: (value) => discarded.push(value),
+      },
       new AbortController().signal,
     );
     jest.advanceTimersByTime(2_500);

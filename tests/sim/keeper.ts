@@ -82,6 +82,7 @@ export class SimKeeper {
         offer: (fresh, secret) => this.#offer(fresh, secret),
         discard: ({ carrier }) => carrier.close(),
         lose: (link, reason) => this.driver.lose(link, reason),
+        holdsBytes: () => this.driver.tunnel.stats().heldBytes > 0,
         onRestarted: () => {
           note(() => "the server has restarted");
           this.restarted();
