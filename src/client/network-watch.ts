@@ -1,4 +1,4 @@
-import { networkInterfaces } from "node:os";
+import { interfaceAddresses } from "../runtime/machine.ts";
 
 /** What may have cut every connection without a word: another network, or a sleep. */
 export type Disturbance = "network" | "slept";
@@ -8,8 +8,8 @@ export interface NetworkWatchPorts {
   readonly steadyNow: () => number;
   /** Ms of the wall clock. */
   readonly wallNow: () => number;
-  /** The machine's own addresses, in one text. */
-  readonly addresses: () => string;
+  /** The machine's own addresses, in one text; undefined where it cannot say. */
+  readonly addresses: () => string | undefined;
 }
 
 /** One look costs some 30 µs with a few interfaces: at this pace a hundredth of a thousandth of a core. */
@@ -65,19 +65,19 @@ export class NetworkWatch {
     const since = {
       steady: steady - this.#steady,
       wall: wall - this.#wall,
-      addresses: addresses !== this.#addresses,
+      // Not known is no change: links that live must not be checked every three seconds.
+      addresses: addresses !== undefined && addresses !== this.#addresses,
     };
     this.#steady = steady;
     this.#wall = wall;
-    this.#addresses = addresses;
+    this.#addresses = addresses ?? this.#addresses;
     return since;
   }
 }
 
 // Loopback reaches no server that a change of network could cut off.
-function ownAddresses(): string {
-  const all = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.filter(({ internal }) => !internal).map(({ cidr, address }) => `${name} ${cidr ?? address}`),
-  );
-  return all.sort().join("\n");
+function ownAddresses(): string | undefined {
+  const others = interfaceAddresses()?.filter(({ internal }) => !internal);
+  const texts = others?.map(({ interfaceName, cidr, address }) => `${interfaceName} ${cidr ?? address}`);
+  return texts?.sort().join("\n");
 }

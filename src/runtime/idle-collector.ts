@@ -1,3 +1,5 @@
+import { residentBytes } from "./machine.ts";
+
 /** What a process knows of itself, and what it can do about it. */
 export interface ProcessMemory {
   /** Resident bytes. */
@@ -60,7 +62,7 @@ export function collectWhenIdle(): void {
 }
 
 const OWN_MEMORY: ProcessMemory = {
-  rssBytes: () => process.memoryUsage.rss(),
+  rssBytes: residentBytes,
   cpuMs: () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1_000;

@@ -5,6 +5,7 @@ import { type ControlRequest, type Json, type JsonObject, serveControl } from ".
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { unpaceListener } from "../runtime/loopback.ts";
+import { residentBytes } from "../runtime/machine.ts";
 import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
 import type { TrustedProxies } from "./client-address.ts";
@@ -252,7 +253,7 @@ class RvpnServer implements RunningServer, LiveServer {
       ...this.#registry.stats(),
       unproven: this.#unproven.size,
       ...(this.#pool === undefined ? {} : { pool: this.#pool.stats() }),
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: residentBytes(),
     };
   }
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { type Disturbance, NetworkWatch } from "../../src/client/network-watch.ts";
 
+const HOME: string | undefined = "eth0 192.0.2.1/24";
+
 /** A watch on clocks and addresses of the test's own, and what it has said. */
 function watched() {
-  const world = { steady: 1_000, wall: 1_700_000_000_000, addresses: "eth0 192.0.2.1/24" };
+  const world = { steady: 1_000, wall: 1_700_000_000_000, addresses: HOME };
   const said: Disturbance[] = [];
   const watch = new NetworkWatch((what) => said.push(what), {
     steadyNow: () => world.steady,
@@ -54,6 +56,15 @@ describe("a watch on the network", () => {
     world.addresses = "wlan0 198.51.100.7/24";
     pass(3_000);
     expect(said).toEqual(["network", "network"]);
+  });
+
+  test("takes a machine that cannot say its addresses for an unchanged one", () => {
+    const { world, said, pass } = watched();
+    world.addresses = undefined;
+    pass(3_000);
+    world.addresses = "eth0 192.0.2.1/24";
+    pass(3_000);
+    expect(said).toEqual([]);
   });
 
   test("reads this machine's addresses for less than a thousandth of a core", () => {
