@@ -1,4 +1,6 @@
 import { assert } from "../proto/index.ts";
+import { formatIp } from "../runtime/address.ts";
+import { OwnAddresses } from "./own-addresses.ts";
 import { embeddedIpv4, type PolicyRule, type PortRange, parsePolicyRule } from "./policy-rule.ts";
 import { SPECIAL_RANGES } from "./special-ranges.ts";
 
@@ -39,14 +41,19 @@ const UNRULED: Decision = { permitted: true, rule: "no rule speaks against it" }
  * `--allow`, and both beat the built-in table of special ranges, or nobody could open exactly 10.0.0.0/8. A rule with
  * ports covers those ports only: for any other port the next shorter rule decides. What no rule covers is permitted.
  *
+ * Each address of this machine is a special range of its own, also a public one: what listens on it is often meant for
+ * whoever comes from outside through a firewall, and who dials it from here has passed that by.
+ *
  * Judge the address that will be connected to, never the name it came from (DNS rebinding).
  */
 export class DestinationPolicy {
   readonly #ipv4 = emptyNode();
   readonly #ipv6 = emptyNode();
+  readonly #own: Pick<OwnAddresses, "rangeOf">;
 
   /** Throws UsageError for a text that is not `CIDR[:ports]`. */
-  constructor({ allow, deny }: PolicyTexts) {
+  constructor({ allow, deny }: PolicyTexts, own: Pick<OwnAddresses, "rangeOf"> = new OwnAddresses()) {
+    this.#own = own;
     for (const { prefix, name, source } of SPECIAL_RANGES) {
       const rule = parsePolicyRule(prefix, "special range");
       this.#insert(rule, RANK.special, { permitted: false, rule: `${prefix} (${name}, ${source})` });
@@ -72,17 +79,23 @@ export class DestinationPolicy {
       `an address has 4 or 16 bytes, got ${address.length}`,
     );
     const judged = embeddedIpv4(address) ?? address;
+    const ruled = this.#ruled(judged, port);
+    const own = this.#own.rangeOf(judged);
+    // At equal length the operator's word counts, as against any special range.
+    if (own === undefined || own.length <= ruled.length) return ruled.decision;
+    return { permitted: false, rule: `${formatIp(own.address)}/${own.length} (this machine)` };
+  }
+
+  /** The decision of the rule with the longest prefix, and that prefix's length. */
+  #ruled(judged: Uint8Array, port: number): { readonly decision: Decision; readonly length: number } {
     let node: PrefixNode | undefined = judged.length === 4 ? this.#ipv4 : this.#ipv6;
-    let decision = UNRULED;
+    let ruled = { decision: UNRULED, length: -1 };
     for (let bit = 0; node !== undefined; bit++) {
-      for (const rule of node.rules) {
-        if (!covers(rule.ports, port)) continue;
-        decision = rule.decision;
-        break;
-      }
+      const rule = node.rules.find(({ ports }) => covers(ports, port));
+      if (rule !== undefined) ruled = { decision: rule.decision, length: bit };
       node = bitAt(judged, bit) === 0 ? node.zero : node.one;
     }
-    return decision;
+    return ruled;
   }
 
   #insert({ address, length, ports }: PolicyRule, rank: number, decision: Decision): void {

@@ -46,7 +46,10 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "mapped.test": ["::ffff:10.1.2.3"],
   "mix.test": ["10.1.2.3", "fd00::1", PUBLIC],
   "public.test": [PUBLIC, PUBLIC_6],
+  "own.test": ["8.8.4.4"],
 };
+/** Public addresses of this machine: of its loopback interface, the network around it, and a device without carrier. */
+const OWN = ["8.8.4.4", "8.8.4.9", "9.9.5.5", "2606:4700::5", "::ffff:8.8.4.4", "own.test"] as const;
 const FLIPS = FULL ? 100 : 20;
 
 if (isInside) {
@@ -74,6 +77,11 @@ if (isInside) {
       ip link set lo up
       ip route add local 0.0.0.0/0 dev lo
       ip -6 route add local ::/0 dev lo
+      ip addr add 8.8.4.4/24 dev lo
+      ip tuntap add dev t0 mode tun
+      ip addr add 9.9.5.5/32 dev t0
+      ip addr add 2606:4700::5/128 dev t0 nodad
+      ip link set t0 up
       mount --bind ${file} /etc/resolv.conf
     `);
     for (const hostname of ["0.0.0.0", "::"]) {
@@ -108,6 +116,10 @@ if (isInside) {
       for (const { prefix } of SPECIAL_RANGES)
         for (const host of insideOf(prefix)) await expectDenied(world, host, port, reached);
       expect(world.server.child.output()).toMatch(/denied by 10\.0\.0\.0\/8|rule=.*10\.0\.0\.0\/8/);
+    });
+    it("every address of this machine is denied, public as it may be, and the log names it", async (world) => {
+      for (const host of OWN) await expectDenied(world, host, port, reached);
+      expect(world.server.child.output()).toContain("denied by 9.9.5.5/32 (this machine)");
     });
     it("addresses that hold a special one are denied", async (world) => {
       for (const host of EMBEDDED) await expectDenied(world, host, port, reached);
@@ -144,6 +156,8 @@ if (isInside) {
     "::1",
     "100.64.0.0/10",
     "198.51.100.0/24",
+    "8.8.4.4",
+    "9.9.5.0/24",
   ];
   describeWith(programsFor("direct"), "with --allow", () => {
     const it = useWorld({ route: "direct", serverArgs: OPENED.flatMap((range) => ["--allow", range]) });
@@ -164,6 +178,8 @@ if (isInside) {
         "loop.test",
         "metadata.test",
         "::ffff:10.1.2.3",
+        "8.8.4.4",
+        "own.test",
       ])
         await expectConnected(world, host, port, reached);
     });
@@ -176,6 +192,8 @@ if (isInside) {
         "172.16.0.1",
         "0.0.0.0",
         "::",
+        "8.8.4.9",
+        "9.9.5.5",
       ])
         await expectDenied(world, host, port, reached);
     });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { formatIp, parseIp } from "../../src/runtime/address.ts";
+import { OwnAddresses, type OwnRange } from "../../src/server/own-addresses.ts";
 import { DestinationPolicy, type PolicyTexts } from "../../src/server/policy.ts";
 import { SPECIAL_RANGES } from "../../src/server/special-ranges.ts";
 
@@ -49,8 +50,8 @@ test("a decision equals a naive oracle's, over random rules, addresses and ports
   const seed = Number(SEED ?? Date.now() % 2 ** 31);
   const random = seededRandom(seed);
   for (let round = 0; round < 100; round++) {
-    const { texts, rules } = randomRules(random);
-    const policy = new DestinationPolicy(texts);
+    const { texts, rules, own } = randomRules(random);
+    const policy = new DestinationPolicy(texts, new OwnAddresses(() => own));
     for (let probe = 0; probe < 300; probe++) {
       const address = randomAddress(random);
       const port = 1 + random(8);
@@ -93,13 +94,18 @@ function randomAddress(random: Random): Uint8Array {
   return address;
 }
 
-function randomRules(random: Random): { texts: PolicyTexts; rules: OracleRule[] } {
+function randomRules(random: Random): { texts: PolicyTexts; rules: OracleRule[]; own: OwnRange[] } {
   const allow: string[] = [];
   const deny: string[] = [];
   const rules: OracleRule[] = SPECIAL_RANGES.map(({ prefix }) => {
     const [text = "", length = ""] = prefix.split("/");
     return { ...oracleRule(ip(text), Number(length), 1, 65_535, false), operators: false };
   });
+  const own = Array.from({ length: random(4) }, () => randomAddress(random))
+    .filter((address) => !HOLDS_IPV4.test(address.toHex()))
+    .map((address) => ({ address, length: address.length * 8 }));
+  for (const { address, length } of own)
+    rules.push({ ...oracleRule(address, length, 1, 65_535, false), operators: false });
   for (let count = random(20); count > 0; count--) {
     const address = randomAddress(random);
     const length = [0, 5, 8, 16, 24, 32, 64, 127, 128][random(9)] ?? 0;
@@ -117,7 +123,7 @@ function randomRules(random: Random): { texts: PolicyTexts; rules: OracleRule[] 
     (permitted ? allow : deny).push(`${host}/${length}${hasPorts ? `:${low}-${high}` : ""}`);
     rules.push(oracleRule(masked, length, low, high, permitted));
   }
-  return { texts: { allow, deny }, rules };
+  return { texts: { allow, deny }, rules, own };
 }
 
 function oracleRule(

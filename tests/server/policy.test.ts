@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatIp, parseIp } from "../../src/runtime/address.ts";
 import { UsageError } from "../../src/runtime/errors.ts";
+import { OwnAddresses } from "../../src/server/own-addresses.ts";
 import { type Decision, DestinationPolicy, type PolicyTexts } from "../../src/server/policy.ts";
 import { SPECIAL_RANGES } from "../../src/server/special-ranges.ts";
 
@@ -10,8 +11,20 @@ function ip(text: string): Uint8Array {
   return bytes;
 }
 
-function policyOf(texts: Partial<PolicyTexts> = {}): (address: string, port?: number) => Decision {
-  const policy = new DestinationPolicy({ allow: [], deny: [], ...texts });
+/** A machine without addresses, or with these, `ADDRESS/LENGTH` each. */
+function machine(...ranges: readonly string[]): OwnAddresses {
+  const read = ranges.map((range) => {
+    const [text = "", length = ""] = range.split("/");
+    return { address: ip(text), length: Number(length) };
+  });
+  return new OwnAddresses(() => read);
+}
+
+function policyOf(
+  texts: Partial<PolicyTexts> = {},
+  own = machine(),
+): (address: string, port?: number) => Decision {
+  const policy = new DestinationPolicy({ allow: [], deny: [], ...texts }, own);
   return (address, port = 443) => policy.decide(ip(address), port);
 }
 
@@ -167,6 +180,53 @@ describe("the operator's rules", () => {
     expect([decide("fd00::1", 22).permitted, decide("fd00::1", 23).permitted]).toEqual([true, false]);
     expect([decide("8.8.8.8", 25).permitted, decide("8.8.8.8", 26).permitted]).toEqual([false, true]);
     expect([decide("2606::1", 25).permitted, decide("2606::1", 26).permitted]).toEqual([false, true]);
+  });
+});
+
+describe("an address of this machine", () => {
+  const own = machine("8.8.4.4/32", "8.8.4.0/24", "10.0.0.5/32", "2606:4700::5/128");
+
+  test("is closed though it is public, and so is a network on its loopback interface", () => {
+    const decide = policyOf({}, own);
+    expect(decide("8.8.4.4")).toEqual({ permitted: false, rule: "8.8.4.4/32 (this machine)" });
+    expect(decide("8.8.4.9")).toEqual({ permitted: false, rule: "8.8.4.0/24 (this machine)" });
+    expect(decide("2606:4700::5").rule).toBe("2606:4700::5/128 (this machine)");
+    expect(decide("::ffff:8.8.4.4").permitted).toBe(false);
+    expect(decide("64:ff9b::8.8.4.4").permitted).toBe(false);
+    expect([decide("8.8.5.4").permitted, decide("2606:4700::6").permitted]).toEqual([true, true]);
+  });
+
+  test("is opened by its own name, on the ports that are named, and by no wider range", () => {
+    const wide = policyOf({ allow: ["8.8.0.0/16", "10.0.0.0/8", "2606:4700::/32"] }, own);
+    for (const address of ["8.8.4.4", "10.0.0.5", "2606:4700::5"])
+      expect([address, wide(address).permitted]).toEqual([address, false]);
+    expect([wide("10.0.0.6").permitted, wide("8.8.5.1").permitted]).toEqual([true, true]);
+    const exact = policyOf({ allow: ["8.8.4.4:443", "[2606:4700::5]:443"] }, own);
+    expect(exact("8.8.4.4", 443)).toEqual({ permitted: true, rule: "--allow 8.8.4.4:443" });
+    expect([exact("2606:4700::5", 443).permitted, exact("2606:4700::5", 80).permitted]).toEqual([
+      true,
+      false,
+    ]);
+    expect(exact("8.8.4.4", 22).rule).toBe("8.8.4.4/32 (this machine)");
+    expect(policyOf({ allow: ["8.8.4.0/24"] }, own)("8.8.4.9").permitted).toBe(true);
+  });
+
+  test("is asked for again after some seconds, and remembered where the system cannot say", () => {
+    let now = 0;
+    let addresses: { address: Uint8Array; length: number }[] | undefined = [];
+    const changing = new OwnAddresses(
+      () => addresses,
+      () => now,
+    );
+    const isClosed = () => !policyOf({}, changing)("8.8.4.4").permitted;
+    expect(isClosed()).toBe(false);
+    addresses = [{ address: ip("8.8.4.4"), length: 32 }];
+    expect(isClosed()).toBe(false);
+    now += 3_000;
+    expect(isClosed()).toBe(true);
+    addresses = undefined;
+    now += 60_000;
+    expect(isClosed()).toBe(true);
   });
 });
 

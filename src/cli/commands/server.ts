@@ -81,7 +81,8 @@ proxy serves:
 SIGTERM and SIGINT drain: open connections may finish, also those of a client whose link was lost a moment ago and
 comes back. A second signal resets what is open and ends the server; a third one kills it.
 A client whose link is lost finds its open connections as it left them if it is back within --resume-window.
-Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them.`,
+Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them: a range around
+an address of this machine does not open that one, and neither does one around the address of cloud metadata.`,
   async run({ values, nameOf, without }) {
     const listen = parseListenAddress(values.listen, nameOf("listen"));
     const drainMs = timerOf(values.drain, nameOf("drain"));
