@@ -6,6 +6,7 @@ import type { Log } from "../runtime/log.ts";
 import { openLinuxConnect } from "./connect-linux.ts";
 import { connectPortably } from "./connect-portable.ts";
 import { DialError } from "./dial-error.ts";
+import { FairShare } from "./fair-share.ts";
 import { interleaveFamilies, Race } from "./happy-eyeballs.ts";
 import { spelledIpv4 } from "./ipv4-spelling.ts";
 import { DIAL_LIMITS } from "./limits.ts";
@@ -36,6 +37,12 @@ export interface Dialer {
   dial<T>(destination: Destination, socket: SocketSetup<T>, signal: AbortSignal): Promise<Socket<T>>;
 }
 
+/** Gives each client a dialer. */
+export interface DialerSource {
+  /** The dialer of one client, by its identity: what is under way of it counts against its own share. */
+  dialerOf(client: string): Dialer;
+}
+
 export interface DialerOptions {
   readonly policy: DestinationPolicy;
   readonly resolver: Resolver;
@@ -45,18 +52,18 @@ export interface DialerOptions {
   readonly connect?: Connect;
 }
 
-/** A dialer for this platform. Opens nothing until it dials. */
-export function createDialer(options: DialerOptions): Dialer {
-  return new PolicyDialer(options);
+/** Dialers for this platform. They open nothing until they dial. */
+export function createDialers(options: DialerOptions): DialerSource {
+  return new PolicyDialers(options);
 }
 
-class PolicyDialer implements Dialer {
+class PolicyDialers implements DialerSource {
   readonly #policy: DestinationPolicy;
   readonly #resolver: Resolver;
   readonly #log: Log;
   readonly #deadlineMs: number;
   readonly #connect: Connect;
-  #pending = 0;
+  readonly #pending = new FairShare(DIAL_LIMITS.pendingDials);
 
   constructor({ policy, resolver, log, deadlineMs = DIAL_LIMITS.deadlineMs, connect }: DialerOptions) {
     this.#policy = policy;
@@ -66,15 +73,22 @@ class PolicyDialer implements Dialer {
     this.#connect = connect ?? openLinuxConnect() ?? connectPortably;
   }
 
-  async dial<T>({ host, port }: Destination, setup: SocketSetup<T>, signal: AbortSignal): Promise<Socket<T>> {
-    if (this.#pending >= DIAL_LIMITS.pendingDials) {
-      throw new DialError("overloaded", `${this.#pending} dials are under way`);
-    }
+  dialerOf(client: string): Dialer {
+    return { dial: (destination, setup, signal) => this.#dial(client, destination, setup, signal) };
+  }
+
+  async #dial<T>(
+    client: string,
+    { host, port }: Destination,
+    setup: SocketSetup<T>,
+    signal: AbortSignal,
+  ): Promise<Socket<T>> {
+    if (!this.#pending.take(client))
+      throw new DialError("overloaded", "the client has too many dials under way");
     const end = new DialEnd(signal, this.#deadlineMs);
-    this.#pending++;
     try {
       end.signal.throwIfAborted();
-      const addresses = await end.before(this.#resolve(host));
+      const addresses = await end.before(this.#resolve(host, client));
       const permitted = this.#permitted(addresses, port);
       const socket = await this.#race(permitted, port, setup, end.signal);
       // The race was won, but the end came before this line: nobody waits for the socket.
@@ -82,28 +96,28 @@ class PolicyDialer implements Dialer {
       end.signal.throwIfAborted();
       return socket;
     } finally {
-      this.#pending--;
+      this.#pending.giveBack(client);
       end.release();
     }
   }
 
-  async #resolve(host: Host): Promise<readonly Uint8Array[]> {
+  async #resolve(host: Host, client: string): Promise<readonly Uint8Array[]> {
     switch (host.kind) {
       case "ipv4":
       case "ipv6":
         return [host.address];
       case "name":
-        return await this.#resolveName(host.name);
+        return await this.#resolveName(host.name, client);
       default:
         return unreachable(host);
     }
   }
 
-  async #resolveName(name: string): Promise<readonly Uint8Array[]> {
+  async #resolveName(name: string, client: string): Promise<readonly Uint8Array[]> {
     const spelled = spelledIpv4(name);
     if (spelled === "none") throw new DialError("nameNotFound", `${name} is no address and no name`);
     if (spelled !== undefined) return [spelled];
-    return await this.#resolver(name).catch((error: unknown) => {
+    return await this.#resolver(name, client).catch((error: unknown) => {
       const failure = error instanceof ResolveError ? error.failure : "nameServerFailed";
       throw new DialError(failure, messageOf(error), { cause: error });
     });

@@ -6,7 +6,7 @@ export const RESOLVE_LIMITS = {
   deadlineMs: 5_000,
   /** 64 at once gave 1,500 names a second; from 128 on some answers lacked a family (measured, docs/BUN-NOTES.md). */
   lookupsAtOnce: 64,
-  /** A page of a browser asks for dozens of names; this is many such pages at once. */
+  /** A page of a browser asks for dozens of names; this is many such pages at once. A client's share is fair-share.ts's. */
   waitingLookups: 1_024,
   /** No real service lists more; a hostile name server may list thousands. */
   addressesPerName: 64,
@@ -22,7 +22,7 @@ export const DIAL_LIMITS = {
   staggerMs: 250,
   /** All of them are tried within 2 s of a dial, and each may hold a descriptor until the deadline. */
   addressesPerDial: 8,
-  /** Times addressesPerDial this stays below a descriptor limit of 16,384. */
+  /** Of all clients, each within its share (fair-share.ts). Times addressesPerDial it stays below 16,384 descriptors. */
   pendingDials: 1_024,
 } as const;
 

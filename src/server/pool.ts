@@ -2,7 +2,7 @@ import type { Socket } from "bun";
 import type { Destination } from "../proto/index.ts";
 import { formatIp } from "../runtime/address.ts";
 import type { Log } from "../runtime/log.ts";
-import type { Dialer, SocketSetup } from "./dialer.ts";
+import type { Dialer, DialerSource, SocketSetup } from "./dialer.ts";
 import { POOL_LIMITS } from "./limits.ts";
 import type { DestinationPolicy } from "./policy.ts";
 import { openQuietCheck, type QuietCheck } from "./pool-quiet.ts";
@@ -22,7 +22,7 @@ export type PoolLimits = { readonly [K in keyof typeof POOL_LIMITS]: number };
 
 export interface PoolOptions {
   /** How sockets are made, ahead or not. */
-  readonly dialer: Dialer;
+  readonly dialers: DialerSource;
   readonly policy: Pick<DestinationPolicy, "decide">;
   readonly log: Log;
   readonly limits?: PoolLimits;
@@ -42,7 +42,7 @@ const PORTS: ReadonlySet<number> = new Set([80, 443]);
  * address that it is connected to, and the kernel is asked whether anything has arrived on it. The name is not looked
  * up again: it was when the spare was made, no longer ago than its greatest age.
  */
-export class SparePool {
+export class SparePool implements DialerSource {
   readonly #options: Required<PoolOptions>;
   readonly #clients = new Map<string, ClientDemand>();
   /** Oldest first. */
@@ -60,12 +60,12 @@ export class SparePool {
 
   /** The dialer of one client identity, with spares of its own. */
   dialerOf(owner: string): Dialer {
+    const dialer = this.#options.dialers.dialerOf(owner);
     return {
       dial: (destination, setup, signal) => {
-        const { dialer } = this.#options;
         const isFor = !this.#closed && !signal.aborted && PORTS.has(destination.port);
         if (!isFor) return dialer.dial(destination, setup, signal);
-        return this.#dial(this.#clientOf(owner), destination, setup, signal);
+        return this.#dial(this.#clientOf(owner, dialer), destination, setup, signal);
       },
     };
   }
@@ -97,15 +97,15 @@ export class SparePool {
     const target = targetOf(destination);
     const isRepeated = client.asked(target, this.#options.now());
     const ahead = this.#take(client.owner, target, destination.port, setup);
-    const socket = ahead ?? (await this.#options.dialer.dial(destination, setup, signal));
+    const socket = ahead ?? (await client.dialer.dial(destination, setup, signal));
     if (isRepeated) this.#refill(client, target, destination);
     return socket;
   }
 
-  #clientOf(owner: string): ClientDemand {
+  #clientOf(owner: string, dialer: Dialer): ClientDemand {
     const known = this.#clients.get(owner);
     if (known !== undefined) return known;
-    const client = new ClientDemand(owner, this.#options.limits);
+    const client = new ClientDemand(owner, dialer, this.#options.limits);
     this.#clients.set(owner, client);
     return client;
   }
@@ -140,7 +140,7 @@ export class SparePool {
   }
 
   #refill(client: ClientDemand, target: string, destination: Destination): void {
-    const { limits, dialer, now } = this.#options;
+    const { limits, now } = this.#options;
     // While the dial was under way the pool may have closed, or the client gone.
     if (this.#closed || this.#clients.get(client.owner) !== client) return;
     let held = 0;
@@ -161,7 +161,7 @@ export class SparePool {
         },
       });
       this.#spares.add(spare);
-      spare.connect(dialer, destination);
+      spare.connect(client.dialer, destination);
     }
     this.#timer ??= setTimeout(() => this.#sweep(), limits.sweepMs);
   }
@@ -179,12 +179,14 @@ type DemandLimits = Pick<PoolLimits, "repeatMs" | "targetsPerClient" | "distrust
 /** What one client has asked for of late. */
 class ClientDemand {
   readonly owner: string;
+  readonly dialer: Dialer;
   readonly #limits: DemandLimits;
   /** When each target was asked for last, and until when nothing is connected ahead to it; the longest ago first. */
   readonly #targets = new Map<string, { askedAt: number; distrustedUntil: number }>();
 
-  constructor(owner: string, limits: DemandLimits) {
+  constructor(owner: string, dialer: Dialer, limits: DemandLimits) {
     this.owner = owner;
+    this.dialer = dialer;
     this.#limits = limits;
   }
 

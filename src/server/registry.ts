@@ -12,7 +12,7 @@ import type { Log } from "../runtime/log.ts";
 import type { TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { type AdmissionLimits, ClientAccount, type ServerQuotas, serverQuotas } from "./client-account.ts";
 import { DetachedLedger } from "./detached-ledger.ts";
-import type { Dialer } from "./dialer.ts";
+import type { DialerSource } from "./dialer.ts";
 import type { SparePool } from "./pool.ts";
 import { countTunnels, type RegistryStats, type TunnelCounts } from "./registry-stats.ts";
 import { detachedBudgetInAll, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
@@ -20,7 +20,7 @@ import { TunnelHost } from "./tunnel-host.ts";
 import { type Standing, TunnelNames } from "./tunnel-names.ts";
 
 export interface RegistryOptions {
-  readonly dialer: Dialer;
+  readonly dialers: DialerSource;
   /** Sockets connected ahead; without it every stream is dialled. */
   readonly pool?: SparePool;
   readonly gateKey: () => Uint8Array;
@@ -129,14 +129,14 @@ export class TunnelRegistry {
   }
 
   #create(key: string, { name, clientKey }: Admitted): Entry {
-    const { dialer, pool, gateKey, random, padding, resumeWindowMs, log } = this.#options;
+    const { dialers, pool, gateKey, random, padding, resumeWindowMs, log } = this.#options;
     const owner = clientKey.toHex();
     const account = this.#accounts.get(owner) ?? new ClientAccount(this.#limits, this.#quotas);
     this.#accounts.set(owner, account);
     const host = new TunnelHost({
       name,
       clientKey,
-      dialer: pool?.dialerOf(owner) ?? dialer,
+      dialer: (pool ?? dialers).dialerOf(owner),
       gateKey,
       random,
       padding,

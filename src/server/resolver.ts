@@ -2,12 +2,14 @@ import type { DialFailure } from "../proto/index.ts";
 import { parseIp } from "../runtime/address.ts";
 import { messageOf, systemCode } from "../runtime/errors.ts";
 import { RESOLVE_LIMITS } from "./limits.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * The addresses of a name, 4 or 16 bytes each, best first, at least one. Rejects with ResolveError. What it returns is
- * still to be judged by the destination policy: a name may stand for any address, also one of this machine.
+ * still to be judged by the destination policy: a name may stand for any address, also one of this machine. `client` is
+ * whose share of the look-ups it takes: one that asks for many names keeps nobody else waiting.
  */
-export type Resolver = (name: string) => Promise<Uint8Array[]>;
+export type Resolver = (name: string, client: string) => Promise<Uint8Array[]>;
 
 /** Asks for the addresses of a name, as texts. Rejects with a system error whose `code` is one of c-ares. */
 export type Lookup = (name: string) => Promise<string[]>;
@@ -30,7 +32,7 @@ export interface ResolverOptions {
   readonly waitingLookups?: number;
 }
 
-/** A resolver with a deadline, which includes the wait for a turn, and a bound on what it does at once. */
+/** A resolver with a deadline, which includes the wait for a turn, and a bound on what it does at once, for each client and in all. */
 export function createResolver({
   lookup,
   deadlineMs = RESOLVE_LIMITS.deadlineMs,
@@ -38,8 +40,8 @@ export function createResolver({
   waitingLookups = RESOLVE_LIMITS.waitingLookups,
 }: ResolverOptions): Resolver {
   const turns = new Turns(lookupsAtOnce, waitingLookups);
-  return async (name) => {
-    const turn = turns.take();
+  return async (name, client) => {
+    const turn = turns.take(client);
     if (turn === undefined) throw new ResolveError("overloaded", "too many names are being looked up");
     const expiry = Promise.withResolvers<never>();
     const timer = setTimeout(
@@ -78,44 +80,4 @@ function toResolveError(error: unknown, name: string): ResolveError {
 export function isNotFound(error: unknown): boolean {
   const code = systemCode(error)?.replace(/^DNS_/, "");
   return code === "ENOTFOUND" || code === "ENODATA" || code === "EBADNAME";
-}
-
-interface Turn {
-  readonly ready: Promise<void>;
-  giveBack(): void;
-}
-
-/** At most `atOnce` turns are out at a time, and at most `waiting` callers stand in line, first come first served. */
-class Turns {
-  readonly #waiting: (() => void)[] = [];
-  readonly #maxWaiting: number;
-  #free: number;
-
-  constructor(atOnce: number, waiting: number) {
-    this.#free = atOnce;
-    this.#maxWaiting = waiting;
-  }
-
-  /** A turn, ready now or later; undefined where the line is full. Every turn must be given back once. */
-  take(): Turn | undefined {
-    if (this.#free > 0) {
-      this.#free--;
-      return { ready: Promise.resolve(), giveBack: () => this.#pass() };
-    }
-    if (this.#waiting.length >= this.#maxWaiting) return undefined;
-    const { promise: ready, resolve: begin } = Promise.withResolvers<void>();
-    this.#waiting.push(begin);
-    const giveBack = (): void => {
-      const place = this.#waiting.indexOf(begin);
-      if (place === -1) this.#pass();
-      else this.#waiting.splice(place, 1);
-    };
-    return { ready, giveBack };
-  }
-
-  #pass(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
 }

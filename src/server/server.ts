@@ -10,7 +10,7 @@ import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { Connection } from "./connection.ts";
-import { createDialer } from "./dialer.ts";
+import { createDialers } from "./dialer.ts";
 import { Gate, sessionCookie } from "./gate.ts";
 import { LinkBuckets } from "./link-buckets.ts";
 import type { DestinationPolicy } from "./policy.ts";
@@ -92,10 +92,10 @@ class RvpnServer implements RunningServer, LiveServer {
     const { store, path, decoyDir, policy, padding, resumeWindowMs, log } = options;
     this.#options = options;
     this.hostname = options.hostname;
-    const dialer = createDialer({ policy, resolver: createSystemResolver(log), log });
-    this.#pool = options.pool ? new SparePool({ dialer, policy, log }) : undefined;
+    const dialers = createDialers({ policy, resolver: createSystemResolver(log), log });
+    this.#pool = options.pool ? new SparePool({ dialers, policy, log }) : undefined;
     this.#registry = new TunnelRegistry({
-      dialer,
+      dialers,
       ...(this.#pool === undefined ? {} : { pool: this.#pool }),
       gateKey: () => store.gateKeys()[0],
       random: this.#random,

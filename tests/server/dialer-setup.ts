@@ -2,7 +2,13 @@ import type { SocketHandler } from "bun";
 import type { Destination } from "../../src/proto/index.ts";
 import { formatIp, parseIp } from "../../src/runtime/address.ts";
 import { silentLog } from "../../src/runtime/log.ts";
-import { createDialer, DialError, type Dialer, type DialerOptions } from "../../src/server/dialer.ts";
+import {
+  createDialers,
+  DialError,
+  type Dialer,
+  type DialerOptions,
+  type DialerSource,
+} from "../../src/server/dialer.ts";
 import { DestinationPolicy } from "../../src/server/policy.ts";
 import type { Connect } from "../../src/server/probe.ts";
 import { createResolver, type Lookup } from "../../src/server/resolver.ts";
@@ -16,19 +22,24 @@ export interface DialerSetup extends Partial<DialerOptions> {
   readonly names?: Record<string, string[]>;
 }
 
-export function dialerOf({
+/** The dialer of the only client. */
+export function dialerOf(setup: DialerSetup = {}): Dialer {
+  return dialersOf(setup).dialerOf("client");
+}
+
+export function dialersOf({
   allow = ["127.0.0.0/8", "::1"],
   deny = [],
   names = {},
   ...options
-}: DialerSetup = {}): Dialer {
+}: DialerSetup = {}): DialerSource {
   const lookup: Lookup = async (name) => {
     const addresses = names[name];
     if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "DNS_ENOTFOUND" });
     return addresses;
   };
   const policy = new DestinationPolicy({ allow, deny });
-  return createDialer({ policy, resolver: createResolver({ lookup }), log: silentLog, ...options });
+  return createDialers({ policy, resolver: createResolver({ lookup }), log: silentLog, ...options });
 }
 
 export function to(host: string, port: number): Destination {

@@ -1,7 +1,17 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import type { DialFailure } from "../../src/proto/index.ts";
-import { dialerOf, errorOf, never, recorder, serve, stopServers, to, until } from "./dialer-setup.ts";
+import {
+  dialerOf,
+  dialersOf,
+  errorOf,
+  never,
+  recorder,
+  serve,
+  stopServers,
+  to,
+  until,
+} from "./dialer-setup.ts";
 import { canIsolate, isInside, runInside, sh } from "./netns.ts";
 
 test.skipIf(isInside || !canIsolate)(
@@ -107,9 +117,10 @@ if (isInside)
       const before = descriptors();
       const abort = new AbortController();
       const { setup, events } = recorder();
-      const dialer = dialerOf({ allow });
-      const dials = Array.from({ length: 1000 }, () =>
-        errorOf(dialer.dial(to(SILENT, 80), setup, abort.signal)),
+      const dialers = dialersOf({ allow });
+      // Of so many clients, or most would be above their client's share.
+      const dials = Array.from({ length: 1000 }, (_, client) =>
+        errorOf(dialers.dialerOf(`${client}`).dial(to(SILENT, 80), setup, abort.signal)),
       );
       await Bun.sleep(50);
       // A socket of an earlier test may have been closing when they were counted.

@@ -1,9 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { SocketHandler } from "bun";
+import { openLinuxConnect } from "../../src/server/connect-linux.ts";
+import { connectPortably } from "../../src/server/connect-portable.ts";
 import type { DialError } from "../../src/server/dialer.ts";
 import { DIAL_LIMITS } from "../../src/server/limits.ts";
+import type { Connect } from "../../src/server/probe.ts";
 import {
   dialerOf,
+  dialersOf,
   errorOf,
   never,
   recorder,
@@ -111,16 +115,43 @@ test("a dial that takes too long is a timeout, names included", async () => {
   expect((await errorOf(dialer.dial(to("slow", 80), recorder().setup, never))).failure).toBe("timeout");
 });
 
-test("above the limit of pending dials the next one is refused as overloaded, until one ends", async () => {
+test("above a client's share of pending dials its next one is refused as overloaded, until one ends", async () => {
   const { connect } = scriptedConnect();
   const dialer = dialerOf({ connect });
   const abort = new AbortController();
   const setup = recorder().setup;
   const dial = (signal: AbortSignal): Promise<DialError> =>
     errorOf(dialer.dial(to("127.0.0.1", 80), setup, signal));
-  const held = Array.from({ length: DIAL_LIMITS.pendingDials }, () => dial(abort.signal));
+  const held = Array.from({ length: DIAL_LIMITS.pendingDials / 2 }, () => dial(abort.signal));
   expect((await dial(never)).failure).toBe("overloaded");
   abort.abort();
   await Promise.all(held);
   expect((await dial(AbortSignal.timeout(20))).failure).toBe("general");
+});
+
+test("clients that flood the dialer lock out no other: as much as each of them has stays free", async () => {
+  const abort = new AbortController();
+  const really = openLinuxConnect() ?? connectPortably;
+  const { connect: never9, tried } = scriptedConnect();
+  const connect: Connect = (address, port, events) => (port === 9 ? never9 : really)(address, port, events);
+  const dialers = dialersOf({ connect });
+  const { setup } = recorder();
+  const flood = ["mallory", "mallet", "trudy"].flatMap((client) =>
+    Array.from({ length: DIAL_LIMITS.pendingDials }, () =>
+      errorOf(dialers.dialerOf(client).dial(to("127.0.0.1", 9), setup, abort.signal)),
+    ),
+  );
+  await until(() => tried.length > DIAL_LIMITS.pendingDials * 0.7);
+  const port = serve();
+  const start = performance.now();
+  const sockets = await Promise.all(
+    Array.from({ length: 50 }, () =>
+      dialers.dialerOf("ann").dial(to("127.0.0.1", port), recorder().setup, never),
+    ),
+  );
+  expect(performance.now() - start).toBeLessThan(1_000);
+  for (const socket of sockets) socket.terminate();
+  abort.abort();
+  const failures = (await Promise.all(flood)).map(({ failure }) => failure);
+  expect(new Set(failures)).toEqual(new Set(["overloaded", "general"]));
 });

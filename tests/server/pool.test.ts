@@ -9,7 +9,7 @@ import type { Dialer } from "../../src/server/dialer.ts";
 import { POOL_LIMITS } from "../../src/server/limits.ts";
 import { type PoolLimits, type PoolOptions, SparePool } from "../../src/server/pool.ts";
 import {
-  dialerOf,
+  dialersOf,
   errorOf,
   isLinux,
   never,
@@ -56,7 +56,7 @@ function newPool({ limits = {}, names = NAMES, ...options }: Setup = {}) {
   });
   const clock = { now: 1_000 };
   const tried: string[] = [];
-  const dialer = dialerOf({
+  const dialers = dialersOf({
     names,
     connect: (address, _port, events) => {
       tried.push(formatIp(address));
@@ -64,7 +64,7 @@ function newPool({ limits = {}, names = NAMES, ...options }: Setup = {}) {
     },
   });
   const pool = new SparePool({
-    dialer,
+    dialers,
     policy: { decide: () => ({ permitted: true, rule: "" }) },
     log: silentLog,
     now: () => clock.now,

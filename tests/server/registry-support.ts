@@ -18,7 +18,7 @@ import { type RegistryOptions, TunnelRegistry } from "../../src/server/registry.
 import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
 import { Dice } from "../sim/dice.ts";
 import { toyKem } from "../sim/handshakes.ts";
-import { dialerOf, to } from "./dialer-setup.ts";
+import { dialersOf, to } from "./dialer-setup.ts";
 
 const SUITES = ["aes-256-gcm"] as const;
 const BOOT = new Uint8Array(16);
@@ -37,7 +37,7 @@ export function useRegistries(): (options?: RegistryUnderTest) => TunnelRegistry
   });
   return ({ limits = {}, ...options } = {}) => {
     const registry = new TunnelRegistry({
-      dialer: dialerOf(),
+      dialers: dialersOf(),
       gateKey: () => new Uint8Array(32),
       random: dice.random,
       padding: "none",

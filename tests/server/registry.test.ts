@@ -81,7 +81,7 @@ describe("a tunnel without a link", () => {
         return await dialer.dial(...args);
       },
     };
-    const registry = newRegistry({ resumeWindowMs: 60_000, dialer: slow });
+    const registry = newRegistry({ resumeWindowMs: 60_000, dialers: { dialerOf: () => slow } });
     const target = newTarget(300_000);
     const client = new TestClient(registry);
     await client.dial(1);

@@ -25,9 +25,9 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
 function resolverOver(
   lookup: Lookup,
   options: Partial<ResolverOptions> = {},
-): (name: string) => Promise<string[]> {
+): (name: string, client?: string) => Promise<string[]> {
   const resolve = createResolver({ lookup, ...options });
-  return async (name) => (await resolve(name)).map(formatIp);
+  return async (name, client = "ann") => (await resolve(name, client)).map(formatIp);
 }
 
 describe("addresses", () => {
@@ -95,8 +95,8 @@ describe("of many look-ups", () => {
       asked.push(name);
       return new Promise((resolve) => answers.set(name, () => resolve(["8.8.8.8"])));
     };
-    const resolve = resolverOver(lookup, { lookupsAtOnce: 2, waitingLookups: 3 });
-    const results = ["a", "b", "c", "d"].map(resolve);
+    const resolve = resolverOver(lookup, { lookupsAtOnce: 4, waitingLookups: 4 });
+    const results = ["a", "b", "c", "d"].map((name) => resolve(name));
     await Bun.sleep(1);
     expect(asked).toEqual(["a", "b"]);
     answers.get("b")?.();
@@ -122,6 +122,34 @@ describe("of many look-ups", () => {
     expect(await Promise.all(held)).toEqual(["nameServerFailed", "nameServerFailed"]);
   });
 
+  test("one client's flood of dead names keeps nobody else waiting, and only that client is refused", async () => {
+    const lookup: Lookup = (name) => (name === "live" ? Promise.resolve(["8.8.8.8"]) : new Promise(() => {}));
+    const resolve = resolverOver(lookup, { deadlineMs: 500 });
+    const { lookupsAtOnce, waitingLookups } = RESOLVE_LIMITS;
+    const flood = Array.from({ length: lookupsAtOnce + waitingLookups }, (_, index) =>
+      failureOf(resolve(`dead${index}`, "mallory")),
+    );
+    const start = performance.now();
+    const pages = Array.from({ length: 40 }, () => resolve("live", "ann"));
+    expect((await Promise.all(pages)).flat()).toEqual(new Array(40).fill("8.8.8.8"));
+    expect(performance.now() - start).toBeLessThan(250);
+    const refused = (await Promise.all(flood)).filter((failure) => failure === "overloaded");
+    expect(refused.length).toBe((lookupsAtOnce + waitingLookups) / 2);
+  });
+
+  test("those of several clients that wait are served in rotation", async () => {
+    const asked: string[] = [];
+    const lookup: Lookup = async (name) => {
+      asked.push(name);
+      await Bun.sleep(2);
+      return ["8.8.8.8"];
+    };
+    const resolve = resolverOver(lookup, { lookupsAtOnce: 1, waitingLookups: 64 });
+    const names = ["a1", "a2", "a3", "b1", "b2", "c1"];
+    await Promise.all(names.map((name) => resolve(name, name.slice(0, 1))));
+    expect(asked).toEqual(["a1", "a2", "b1", "c1", "a3", "b2"]);
+  });
+
   test("a hundred dead names do not keep the turns of live ones", async () => {
     const lookup: Lookup = (name) => (name === "live" ? Promise.resolve(["8.8.8.8"]) : new Promise(() => {}));
     const resolve = resolverOver(lookup, { lookupsAtOnce: 4, deadlineMs: 20 });
@@ -138,7 +166,7 @@ test("inet_aton forms that getaddrinfo turns into loopback are judged as loopbac
     lookup: async (name) => (await getaddrinfo(name, { all: true })).map(({ address }) => address),
   });
   for (const name of ["0x7f.1", "2130706433", "127.1", "0177.0.0.1", "localhost", "127.0.0.1"]) {
-    const addresses = await resolve(name);
+    const addresses = await resolve(name, "ann");
     expect([name, addresses.map((address) => policy.decide(address, 80).permitted)]).toEqual([
       name,
       addresses.map(() => false),

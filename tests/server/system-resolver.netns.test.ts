@@ -14,6 +14,12 @@ test.skipIf(isInside || !canIsolate)(
   60_000,
 );
 
+/** What a server's client asks. */
+function resolver(): (name: string) => Promise<Uint8Array[]> {
+  const resolve = createSystemResolver(silentLog);
+  return (name) => resolve(name, "client");
+}
+
 const LIVE = "127.0.0.1";
 const DEAD = "127.0.0.9";
 
@@ -41,14 +47,14 @@ if (isInside)
     });
 
     test("a dead name server is nameServerFailed, and its successor in resolv.conf is used without a restart", async () => {
-      const resolve = createSystemResolver(silentLog);
+      const resolve = resolver();
       expect(await Bun.dns.lookup("first.test", { backend: "c-ares" }).catch(() => "failed")).toBe("failed");
       useServer(LIVE);
       expect((await resolve("both.test")).map(formatIp).sort()).toEqual(["10.1.0.1", "10.1.0.2", "fd01::1"]);
     });
 
     test("no such name, and a name without addresses, are nameNotFound; a broken server is nameServerFailed", async () => {
-      const resolve = createSystemResolver(silentLog);
+      const resolve = resolver();
       const failureOf = async (name: string): Promise<unknown> =>
         resolve(name).catch((error: unknown) => (error instanceof ResolveError ? error.failure : error));
       expect(await failureOf("nx.test")).toBe("nameNotFound");
@@ -57,12 +63,12 @@ if (isInside)
     });
 
     test("the hosts file is read, with every address of a name", async () => {
-      const addresses = await createSystemResolver(silentLog)("two.hosts");
+      const addresses = await resolver()("two.hosts");
       expect(addresses.map(formatIp).sort()).toEqual(["10.5.5.5", "fd05::5"]);
     });
 
     test("inet_aton forms are names like any other, or addresses that can be judged", async () => {
-      const resolve = createSystemResolver(silentLog);
+      const resolve = resolver();
       for (const name of ["0x7f.1", "2130706433", "127.1", "0177.0.0.1"]) {
         const addresses = await resolve(name).catch(() => []);
         expect([name, addresses.map(formatIp)]).toEqual([name, name === "0177.0.0.1" ? ["177.0.0.1"] : []]);
@@ -70,8 +76,9 @@ if (isInside)
     });
 
     test("names that nobody answers for hold up neither other names nor WebCrypto", async () => {
-      const resolve = createSystemResolver(silentLog);
-      const silent = Array.from({ length: 32 }, (_, index) => resolve(`silent${index}.test`).catch(() => []));
+      const resolve = resolver();
+      // So many leave one of this client's share.
+      const silent = Array.from({ length: 31 }, (_, index) => resolve(`silent${index}.test`).catch(() => []));
       await Bun.sleep(20);
       const start = performance.now();
       await Promise.all([resolve("v4.test"), crypto.subtle.digest("SHA-256", new Uint8Array(16))]);
