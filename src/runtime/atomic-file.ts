@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { withReserve } from "./descriptors.ts";
 import { ExitCode, messageOf, systemCode, UsageError } from "./errors.ts";
 import { checkPrivateMode } from "./private-mode.ts";
 
@@ -25,6 +26,10 @@ const LEFTOVER = /\.[0-9a-f-]{36}\.tmp$/;
  * unless only the folder could not be synced: then either may be found after a power cut.
  */
 export function writeFileAtomic(path: string, text: string): void {
+  withReserve(() => replaceFile(path, text));
+}
+
+function replaceFile(path: string, text: string): void {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     writeDurably(temporary, text);

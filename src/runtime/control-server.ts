@@ -1,5 +1,12 @@
-import { chmodSync, rmSync } from "node:fs";
-import type { Socket, UnixSocketListener } from "bun";
+import { chmodSync, closeSync, rmSync } from "node:fs";
+import type {
+  FdSocketOptions,
+  Socket,
+  SocketHandler,
+  TCPSocketConnectOptions,
+  UnixSocketListener,
+} from "bun";
+import { openSpareAccept } from "./accept-linux.ts";
 import { isAnswering } from "./control-client.ts";
 import { ControlConnection, type ControlHandler } from "./control-connection.ts";
 import { controlSocketOf, lastSocketOf, listeningPath, pointTo } from "./control-path.ts";
@@ -57,11 +64,26 @@ async function removeStale(dir: string, path: string): Promise<void> {
   rmSync(controlSocketOf(dir), { force: true });
 }
 
+/** Twice this, with what a command does then, stays well below the second in which a revocation takes effect. */
+const LOOK_EVERY_MS = 100;
+
 class ControlListener {
   readonly #path: string;
   readonly #handle: ControlHandler;
   readonly #connections = new Set<ControlConnection>();
+  readonly #handlers: SocketHandler<ControlConnection | undefined> = {
+    open: (socket) => this.#accept(socket),
+    data: (socket, chunk) => socket.data?.received(chunk),
+    drain: (socket) => socket.data?.drained(),
+    end: (socket) => socket.data?.ended(),
+    close: (socket) => this.#forget(socket.data),
+    // Followed by `close`.
+    error: () => {},
+  };
   readonly #listener: UnixSocketListener<ControlConnection | undefined>;
+  readonly #spare = openSpareAccept();
+  readonly #looker: ReturnType<typeof setInterval>;
+  #wasWaiting = false;
 
   constructor(path: string, handle: ControlHandler) {
     this.#path = path;
@@ -69,6 +91,30 @@ class ControlListener {
     this.#listener = this.#listen();
     // The directory has been closed to others since before the socket was: it was never open to them.
     chmodSync(path, 0o600);
+    this.#looker = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#looker.unref();
+  }
+
+  // Who has waited from one look to the next is not accepted by Bun, which has no descriptor to do so.
+  #look(): void {
+    const listener = descriptorOf(this.#listener);
+    const isWaiting = listener !== undefined && this.#spare?.isWaiting(listener) === true;
+    if (isWaiting && this.#wasWaiting) this.#acceptSpare(listener);
+    this.#wasWaiting = isWaiting;
+  }
+
+  #acceptSpare(listener: number): void {
+    const fd = this.#spare?.accept(listener);
+    if (fd === undefined) return;
+    const options: FdSocketOptions<ControlConnection | undefined> = {
+      fd,
+      allowHalfOpen: true,
+      data: undefined,
+      socket: this.#handlers,
+    };
+    // Bun's types declare FdSocketOptions, but no overload of connect that takes them.
+    const accepted = options as unknown as TCPSocketConnectOptions<ControlConnection | undefined>;
+    Bun.connect(accepted).catch(() => closeSync(fd));
   }
 
   #listen(): UnixSocketListener<ControlConnection | undefined> {
@@ -77,15 +123,7 @@ class ControlListener {
         unix: this.#path,
         allowHalfOpen: true,
         data: undefined,
-        socket: {
-          open: (socket) => this.#accept(socket),
-          data: (socket, chunk) => socket.data?.received(chunk),
-          drain: (socket) => socket.data?.drained(),
-          end: (socket) => socket.data?.ended(),
-          close: (socket) => this.#forget(socket.data),
-          // Followed by `close`.
-          error: () => {},
-        },
+        socket: this.#handlers,
       });
     } catch (error) {
       throw new UsageError(
@@ -109,8 +147,14 @@ class ControlListener {
   }
 
   close(): void {
+    clearInterval(this.#looker);
     this.#listener.stop();
     rmSync(this.#path, { force: true });
     for (const connection of this.#connections) connection.dropIfIdle();
   }
+}
+
+/** Bun's types do not have it. */
+function descriptorOf(listener: object): number | undefined {
+  return "fd" in listener && typeof listener.fd === "number" && listener.fd >= 0 ? listener.fd : undefined;
 }

@@ -48,6 +48,8 @@ export interface DialerOptions {
   readonly resolver: Resolver;
   readonly log: Log;
   readonly deadlineMs?: number;
+  /** Of all clients at once. */
+  readonly pendingDials?: number;
   /** How to connect to one address; by default what this platform does best. */
   readonly connect?: Connect;
 }
@@ -63,9 +65,12 @@ class PolicyDialers implements DialerSource {
   readonly #log: Log;
   readonly #deadlineMs: number;
   readonly #connect: Connect;
-  readonly #pending = new FairShare(DIAL_LIMITS.pendingDials);
+  readonly #pending: FairShare;
 
-  constructor({ policy, resolver, log, deadlineMs = DIAL_LIMITS.deadlineMs, connect }: DialerOptions) {
+  constructor(options: DialerOptions) {
+    const { policy, resolver, log, connect } = options;
+    const { deadlineMs = DIAL_LIMITS.deadlineMs, pendingDials = DIAL_LIMITS.pendingDials } = options;
+    this.#pending = new FairShare(pendingDials);
     this.#policy = policy;
     this.#resolver = resolver;
     this.#log = log;

@@ -10,6 +10,7 @@ import { secureRandom } from "../runtime/random.ts";
 import { handleAdmin, type LiveServer } from "./admin.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { Connection } from "./connection.ts";
+import { descriptorWarning, limitsWithin } from "./descriptor-limits.ts";
 import { createDialers } from "./dialer.ts";
 import { Gate, sessionCookie } from "./gate.ts";
 import { LinkBuckets } from "./link-buckets.ts";
@@ -42,6 +43,8 @@ export interface ServerOptions {
   readonly resumeWindowMs: number;
   /** Whether sockets are connected ahead of need. */
   readonly pool: boolean;
+  /** How many descriptors there are for connections of all kinds, if that is known. */
+  readonly descriptors?: number;
   readonly log: Log;
 }
 
@@ -82,6 +85,7 @@ class RvpnServer implements RunningServer, LiveServer {
   /** Tells clients of this process from those of the one before: their streams are gone. */
   readonly #boot: Uint8Array = secureRandom(16);
   readonly #unproven = new Set<Connection>();
+  readonly #maxUnproven: number;
   #http: Server<SocketData> | undefined;
   #control: { close(): void } | undefined;
   #expirySweeper: ReturnType<typeof setInterval> | undefined;
@@ -90,10 +94,12 @@ class RvpnServer implements RunningServer, LiveServer {
 
   constructor(options: ServerOptions) {
     const { store, path, decoyDir, policy, padding, resumeWindowMs, log } = options;
+    const { admission, pool, unproven, pendingDials } = limitsWithin(options.descriptors);
+    this.#maxUnproven = unproven;
     this.#options = options;
     this.hostname = options.hostname;
-    const dialers = createDialers({ policy, resolver: createSystemResolver(log), log });
-    this.#pool = options.pool ? new SparePool({ dialers, policy, log }) : undefined;
+    const dialers = createDialers({ policy, resolver: createSystemResolver(log), log, pendingDials });
+    this.#pool = options.pool ? new SparePool({ dialers, policy, log, limits: pool }) : undefined;
     this.#registry = new TunnelRegistry({
       dialers,
       ...(this.#pool === undefined ? {} : { pool: this.#pool }),
@@ -102,6 +108,7 @@ class RvpnServer implements RunningServer, LiveServer {
       padding,
       log,
       resumeWindowMs,
+      limits: admission,
     });
     this.#gate = new Gate({ gateKeys: () => store.gateKeys(), path });
     this.#proxies = options.trustedProxies;
@@ -128,6 +135,8 @@ class RvpnServer implements RunningServer, LiveServer {
       throw error;
     }
     this.#expirySweeper = setInterval(() => this.#dropUnwelcome("expired"), SERVER_LIMITS.expirySweepMs);
+    const warning = descriptorWarning(this.#options.descriptors);
+    if (warning !== undefined) this.#options.log.warn(warning);
     this.#options.log.info("listening", { address: this.#address, path: this.#options.path });
   }
 
@@ -200,7 +209,7 @@ class RvpnServer implements RunningServer, LiveServer {
   #limitUnproven(connection: Connection): void {
     this.#unproven.add(connection);
     const [oldest] = this.#unproven;
-    if (this.#unproven.size > SERVER_LIMITS.unproven) oldest?.end();
+    if (this.#unproven.size > this.#maxUnproven) oldest?.end();
   }
 
   #message(ws: ServerWebSocket<SocketData>, message: string | Buffer): void {

@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import type { Socket } from "bun";
+import { callControl } from "../../src/runtime/control.ts";
 import type { Child } from "./support/children.ts";
 import { curl, through } from "./support/curl.ts";
 import { descriptorsOf } from "./support/process-size.ts";
@@ -26,6 +27,24 @@ describeWith(programsFor("direct", "prlimit"), "a server without descriptors", (
     await starve(world, child, port, { excess: 0, ms: IDLE_MS });
     await expectWorking(world);
   });
+  it("revokes within a second while strangers open connections without end", async (world) => {
+    const { child, port, state } = world.server;
+    await limit(world, child);
+    const strangers = new Churn(port, 6 * ROOM);
+    await until(() => strangers.opened > 12 * ROOM);
+    const ms: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const invited = await callControl(state, { op: "invite", name: "guest", url: world.url });
+      expect(invited).toBeDefined();
+      const start = performance.now();
+      expect(await callControl(state, { op: "revoke", name: "guest" })).toBeDefined();
+      ms.push(performance.now() - start);
+    }
+    await strangers.stop();
+    expect(Math.max(...ms)).toBeLessThan(1_000);
+    await until(() => descriptorsOf(child) < ROOM);
+    await expectWorking(world);
+  });
 });
 
 describeWith(programsFor("direct", "prlimit"), "a client without descriptors", () => {
@@ -47,9 +66,7 @@ async function starve(
   port: number,
   { excess, ms }: { readonly excess: number; readonly ms: number },
 ): Promise<void> {
-  const most = descriptorsOf(child) + ROOM;
-  const limit = ["prlimit", `--pid=${child.pid}`, `--nofile=${most}:`];
-  expect(await world.children.run(limit)).toMatchObject({ exitCode: 0, stderr: "" });
+  const most = await limit(world, child);
   const sockets: Socket<undefined>[] = [];
   // A few times over: what else the process has open comes and goes.
   for (let free = ROOM; free > 0; free = most - descriptorsOf(child)) {
@@ -63,6 +80,42 @@ async function starve(
   expect(child.running).toBe(true);
   for (const socket of sockets) socket.terminate();
   await until(() => descriptorsOf(child) < most - ROOM / 2);
+}
+
+/** Leaves a process room for so many descriptors more. Returns how many it may have. */
+async function limit({ children }: World, child: Child): Promise<number> {
+  const most = descriptorsOf(child) + ROOM;
+  const command = ["prlimit", `--pid=${child.pid}`, `--nofile=${most}:`];
+  expect(await children.run(command)).toMatchObject({ exitCode: 0, stderr: "" });
+  return most;
+}
+
+/** Strangers without a key, each of whom asks for the site, waits a moment and comes again, until they are stopped. */
+class Churn {
+  readonly #strangers: Promise<void>[];
+  #stopped = false;
+  opened = 0;
+
+  constructor(port: number, strangers: number) {
+    this.#strangers = Array.from({ length: strangers }, () => this.#run(port));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#strangers);
+  }
+
+  async #run(port: number): Promise<void> {
+    while (!this.#stopped) {
+      // Refused where the server has ended, which the test will notice.
+      const socket = await connect(port).catch(() => undefined);
+      if (socket === undefined) return;
+      this.opened += 1;
+      socket.write("GET / HTTP/1.1\r\nHost: stranger\r\n\r\n");
+      await Bun.sleep(100 + Math.random() * 400);
+      socket.terminate();
+    }
+  }
 }
 
 async function expectWorking(world: World): Promise<void> {

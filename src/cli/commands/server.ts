@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseListenAddress } from "../../runtime/address.ts";
+import { reserveDescriptors } from "../../runtime/descriptors.ts";
 import { UsageError } from "../../runtime/errors.ts";
 import { collectWhenIdle } from "../../runtime/idle-collector.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -99,6 +100,7 @@ an address of this machine does not open that one, and neither does one around t
     // Before anything is begun: from here on a signal ends a server in order, also one that has just come up.
     const signal = nextStopSignal();
     const store = ServerStore.open({ dir: stateDir, now: Date.now, random: secureRandom });
+    const descriptors = reserveDescriptors();
     const server = await startServer({
       hostname: listen.host,
       port: listen.port,
@@ -112,6 +114,7 @@ an address of this machine does not open that one, and neither does one around t
       drainMs,
       resumeWindowMs,
       pool: values.pool === "on",
+      ...(descriptors === undefined ? {} : { descriptors }),
       log,
     });
     collectWhenIdle();

@@ -1,0 +1,25 @@
+import { mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../src/runtime/atomic-file.ts";
+import { reserveDescriptors, withReserve } from "../../src/runtime/descriptors.ts";
+
+/** For descriptors.test.ts: a process that has no descriptor left but the reserve. */
+const dir = mkdtempSync(join(tmpdir(), "rvpn-reserve-"));
+const said = [`left ${reserveDescriptors()}`];
+for (;;) if (!opens()) break;
+said.push("full");
+writeFileAtomic(join(dir, "file"), "text");
+said.push(opens() ? "more" : "written", opens() ? "more" : "full");
+withReserve(() => rmSync(dir, { recursive: true, force: true }));
+writeSync(1, `${said.join(", ")}\n`);
+process.exit(0);
+
+function opens(): boolean {
+  try {
+    openSync("/dev/null", "r");
+    return true;
+  } catch {
+    return false;
+  }
+}
