@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { ProxyCredentials } from "../client/proxy/negotiation.ts";
 import { messageOf, UsageError } from "../runtime/errors.ts";
+import { checkPrivateMode } from "../runtime/private-mode.ts";
 import type { Flag } from "./flags.ts";
 import type { Args } from "./strict-args.ts";
 
@@ -18,7 +19,7 @@ export const credentialFlags = {
   "proxy-password-file": {
     type: "string",
     valueHint: "FILE",
-    description: `the file whose first line is the password; or both as user:password in ${CREDENTIALS_VARIABLE}`,
+    description: `the file whose first line is the password, 0600; or both as user:password in ${CREDENTIALS_VARIABLE}`,
   },
 } as const satisfies Record<string, Flag>;
 
@@ -57,11 +58,19 @@ function fromVariable(text: string | undefined): ProxyCredentials | undefined {
 }
 
 function readFirstLine(file: string, label: string): string {
+  let fd: number | undefined;
   try {
-    return readFileSync(file, "utf8").split(/\r?\n/, 1)[0] ?? "";
+    fd = openSync(file, "r");
+    const stats = fstatSync(fd);
+    // A shell's pipe, /dev/fd/63, has no mode that anybody chose.
+    if (stats.isFile()) checkPrivateMode(file, stats.mode, 0o600);
+    return readFileSync(fd, "utf8").split(/\r?\n/, 1)[0] ?? "";
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const hint = "name a file that this user may read";
     throw new UsageError(`${label}: ${messageOf(error)}`, hint, { cause: error });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

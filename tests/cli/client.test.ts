@@ -311,8 +311,19 @@ describe("the proxy's password", () => {
   test("comes from a variable or a file", async () => {
     expect((await refused({ RVPN_PROXY_AUTH: "user:pass:word" })).exitCode).toBe(4);
     const file = join(freshDir(), "password");
-    writeFileSync(file, "secret\n");
+    writeFileSync(file, "secret\n", { mode: 0o600 });
     expect((await refused({}, "--proxy-user", "me", "--proxy-password-file", file)).exitCode).toBe(4);
+  });
+
+  test("is not taken from a file that others can read", async () => {
+    const file = join(freshDir(), "password");
+    writeFileSync(file, "secret\n");
+    chmodSync(file, 0o640);
+    expect(await refused({}, "--proxy-user", "me", "--proxy-password-file", file)).toEqual({
+      exitCode: 2,
+      stdout: "",
+      stderr: `rvpn: ${file} is open to other users (mode 640)\nhint: chmod 600 ${file}\n`,
+    });
   });
 
   test("cannot be an argument", async () => {
