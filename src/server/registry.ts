@@ -14,6 +14,7 @@ import { type AdmissionLimits, ClientAccount, type ServerQuotas, serverQuotas } 
 import { DetachedLedger } from "./detached-ledger.ts";
 import type { DialerSource } from "./dialer.ts";
 import type { SparePool } from "./pool.ts";
+import { RefusalLog } from "./refusal-log.ts";
 import { countTunnels, type RegistryStats, type TunnelCounts } from "./registry-stats.ts";
 import { detachedBudgetInAll, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
 import { TunnelHost } from "./tunnel-host.ts";
@@ -73,6 +74,7 @@ export class TunnelRegistry {
   readonly #accounts = new Map<string, ClientAccount>();
   readonly #quotas: ServerQuotas;
   readonly #detached: DetachedLedger;
+  readonly #refusals: RefusalLog;
   readonly #sweeper: ReturnType<typeof setInterval>;
   #draining = false;
 
@@ -90,6 +92,7 @@ export class TunnelRegistry {
       perClient: limits.detachedBytesPerClient,
       inAll: options.detachedBytesInAll ?? detachedBudgetInAll(usableMemory()),
     });
+    this.#refusals = new RefusalLog(options.log);
     this.#sweeper = setInterval(() => this.#sweep(), limits.sweepMs);
   }
 
@@ -142,6 +145,7 @@ export class TunnelRegistry {
       padding,
       resumeWindowMs,
       log,
+      refusals: this.#refusals,
       streams: account.streams,
       links: account.links,
       sockets: this.#quotas.sockets,
@@ -240,6 +244,7 @@ export class TunnelRegistry {
   }
 
   #sweep(): void {
+    this.#refusals.flush();
     for (const { host } of this.#names.values()) if (host.attached) host.sweep(performance.now());
   }
 

@@ -65,7 +65,9 @@ export const SERVER_LIMITS = {
   socketBufferBytes: 128 * 1024 * 1024,
   /** How often clients are looked through for those whose time is over. */
   expirySweepMs: 1_000,
-  /** How often half-closed streams are looked through; their limit is ten minutes. */
+  /** Clients and rules whose refusals are counted each, in a minute: some 1 MB. Beyond it they are counted together. */
+  refusalsCounted: 4_096,
+  /** How often half-closed streams are looked through, and refusals of the policy told; their limit is ten minutes. */
   sweepMs: 60_000,
   /** How often a drain looks whether the last stream is done. */
   drainPollMs: 50,

@@ -18,6 +18,7 @@ import { Relay } from "../runtime/relay.ts";
 import { type DriverEvent, TunnelDriver } from "../runtime/tunnel-driver.ts";
 import { DialError, type Dialer } from "./dialer.ts";
 import type { Quota } from "./quota.ts";
+import type { RefusalLog } from "./refusal-log.ts";
 
 export interface TunnelHostOptions {
   readonly name: string;
@@ -30,6 +31,7 @@ export interface TunnelHostOptions {
   /** How long the tunnel is kept without a link: told to its client. */
   readonly resumeWindowMs: number;
   readonly log: Log;
+  readonly refusals: RefusalLog;
   /** The streams and links of its client, counted with those of the whole server. */
   readonly streams: Quota;
   readonly links: Quota;
@@ -49,6 +51,7 @@ export class TunnelHost {
   readonly #dialer: Dialer;
   readonly #gateKey: () => Uint8Array;
   readonly #log: Log;
+  readonly #refusals: RefusalLog;
   readonly #quotas: { readonly streams: Quota; readonly links: Quota; readonly sockets: Quota };
   readonly #links = new Set<Link>();
   readonly #relays = new Set<Relay>();
@@ -60,6 +63,7 @@ export class TunnelHost {
     this.#dialer = options.dialer;
     this.#gateKey = options.gateKey;
     this.#log = options.log;
+    this.#refusals = options.refusals;
     this.#quotas = options;
     const { random, padding, resumeWindowMs, log, onDetached } = options;
     this.driver = new TunnelDriver({
@@ -191,7 +195,9 @@ export class TunnelHost {
       (error: unknown) => {
         if (relay.done) return;
         const failure = error instanceof DialError ? error.failure : "general";
+        const rule = error instanceof DialError ? error.rule : undefined;
         this.#log.debug("dial failed", { client: this.name, failure, reason: messageOf(error) });
+        if (rule !== undefined) this.#refusals.refused(this.name, rule, messageOf(error));
         stream.respond(failure);
         relay.release();
       },

@@ -33,6 +33,10 @@ for (const route of ROUTES) {
 async function deniesPrivate(world: World): Promise<void> {
   const hosts = ["10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"];
   await Promise.all(hosts.map((host) => expectFailure(world, `http://${host}/`, DENIED)));
+  // At the level that a server has by itself.
+  expect(world.server.child.output()).toMatch(
+    /info destination refused client=first reason="10\.0\.0\.1 port 80: denied by 10\.0\.0\.0\/8 /,
+  );
 }
 
 async function stillWorks(world: World): Promise<void> {
