@@ -16,7 +16,7 @@ import type { DialerSource } from "./dialer.ts";
 import type { SparePool } from "./pool.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { countTunnels, type RegistryStats, type TunnelCounts } from "./registry-stats.ts";
-import { detachedBudgetInAll, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
+import { detachedBudgetInAll, poolBytesOf, SERVER_LIMITS, usableMemory } from "./server-limits.ts";
 import { TunnelHost } from "./tunnel-host.ts";
 import { type Standing, TunnelNames } from "./tunnel-names.ts";
 
@@ -33,6 +33,8 @@ export interface RegistryOptions {
   readonly limits?: AdmissionLimits;
   /** What all detached tunnels together may hold; by default what suits the machine. */
   readonly detachedBytesInAll?: number;
+  /** Pools of a new tunnel, each way, by how many its identity has already; by default what suits the machine. */
+  readonly poolBytes?: (tunnels: number) => number;
 }
 
 /** A link whose client is proven and admitted. */
@@ -73,6 +75,7 @@ export class TunnelRegistry {
   readonly #names: TunnelNames<Entry>;
   readonly #accounts = new Map<string, ClientAccount>();
   readonly #quotas: ServerQuotas;
+  readonly #poolBytes: (tunnels: number) => number;
   readonly #detached: DetachedLedger;
   readonly #refusals: RefusalLog;
   readonly #sweeper: ReturnType<typeof setInterval>;
@@ -80,8 +83,10 @@ export class TunnelRegistry {
 
   constructor(options: RegistryOptions) {
     const limits = options.limits ?? SERVER_LIMITS;
+    const memoryBytes = usableMemory();
     this.#options = options;
     this.#limits = limits;
+    this.#poolBytes = options.poolBytes ?? ((tunnels) => poolBytesOf(tunnels, memoryBytes));
     this.#quotas = serverQuotas(limits);
     this.#names = new TunnelNames({
       remembered: limits.droppedRemembered,
@@ -90,7 +95,7 @@ export class TunnelRegistry {
     });
     this.#detached = new DetachedLedger({
       perClient: limits.detachedBytesPerClient,
-      inAll: options.detachedBytesInAll ?? detachedBudgetInAll(usableMemory()),
+      inAll: options.detachedBytesInAll ?? detachedBudgetInAll(memoryBytes),
     });
     this.#refusals = new RefusalLog(options.log);
     this.#sweeper = setInterval(() => this.#sweep(), limits.sweepMs);
@@ -144,6 +149,7 @@ export class TunnelRegistry {
       random,
       padding,
       resumeWindowMs,
+      poolBytes: this.#poolBytes(account.tunnels.size),
       log,
       refusals: this.#refusals,
       streams: account.streams,

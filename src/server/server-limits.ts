@@ -101,6 +101,25 @@ export function detachedBudgetInAll(memoryBytes: number): number {
   return Math.max(SERVER_LIMITS.detachedBytesPerClient, Math.floor(memoryBytes / 2));
 }
 
+/** Part of the memory that is the pool of an identity's first tunnel, where that is more than one full pool. */
+const POOL_PART = 32;
+
+/**
+ * Pools of a new tunnel, each way, by how many tunnels its identity has already: of the n-th a full pool, or the n-th
+ * part of the identity's share of the memory if that is less. All pools of one identity are so at most 2 × (1 + 1/2 + … +
+ * 1/1,024) = 15 shares, whatever it closes and opens meanwhile: less than half of the memory, and with a full pool for
+ * a share where there is little memory, 1 GB. Links hold as much as the sending pools once more, in WebSockets.
+ */
+export function poolBytesOf(tunnels: number, memoryBytes: number): number {
+  const share = Math.max(LIMITS.poolBytes, Math.floor(memoryBytes / POOL_PART));
+  return Math.min(LIMITS.poolBytes, Math.floor(share / (tunnels + 1)));
+}
+
+assert(
+  poolBytesOf(SERVER_LIMITS.tunnelsPerClient - 1, 0) >= LIMITS.maxEarlyBytes,
+  "the last tunnel of an identity takes what comes early",
+);
+
 /** Memory that this process may use: the machine's, or less in a container. */
 export function usableMemory(): number {
   const constrained = process.constrainedMemory();

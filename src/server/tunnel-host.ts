@@ -30,6 +30,8 @@ export interface TunnelHostOptions {
   readonly padding: PaddingPolicy;
   /** How long the tunnel is kept without a link: told to its client. */
   readonly resumeWindowMs: number;
+  /** What it keeps of uploads and of downloads, at most. */
+  readonly poolBytes: number;
   readonly log: Log;
   readonly refusals: RefusalLog;
   /** The streams and links of its client, counted with those of the whole server. */
@@ -65,9 +67,10 @@ export class TunnelHost {
     this.#log = options.log;
     this.#refusals = options.refusals;
     this.#quotas = options;
-    const { random, padding, resumeWindowMs, log, onDetached } = options;
+    const { random, padding, poolBytes, resumeWindowMs, log, onDetached } = options;
+    const pools = { poolBytes, sendPoolBytes: poolBytes };
     this.driver = new TunnelDriver({
-      tunnel: new Tunnel({ role: "server", random, padding, resumeWindowMs }),
+      tunnel: new Tunnel({ role: "server", random, padding, resumeWindowMs, ...pools }),
       log,
       onEvent: (event) => this.#onEvent(event),
       onLinkLost: (link, reason) => {
