@@ -32,7 +32,7 @@ export function openSpareAccept(): SpareAccept | undefined {
       return libc.poll(asked, 1n, 0) === 1;
     },
     accept(listener) {
-      const fd = withReserve(() => libc.accept4(listener, null, null, SOCK_NONBLOCK_CLOEXEC));
+      const fd = withReserve("own", () => libc.accept4(listener, null, null, SOCK_NONBLOCK_CLOEXEC));
       return fd < 0 ? undefined : fd;
     },
   };

@@ -26,7 +26,7 @@ const LEFTOVER = /\.[0-9a-f-]{36}\.tmp$/;
  * unless only the folder could not be synced: then either may be found after a power cut.
  */
 export function writeFileAtomic(path: string, text: string): void {
-  withReserve(() => replaceFile(path, text));
+  withReserve("own", () => replaceFile(path, text));
 }
 
 function replaceFile(path: string, text: string): void {

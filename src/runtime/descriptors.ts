@@ -2,13 +2,17 @@ import { dlopen, type Library } from "bun:ffi";
 import { libcPath } from "./libc.ts";
 
 /**
- * Descriptors that are kept back from sockets, so that a table which others have filled still leaves some for the
- * control socket and the state files. The kernel keeps them: the soft limit stands below the hard one, and is raised
- * for the moment in which one of ours is opened. Nothing else of the process can run meanwhile.
+ * Descriptors that are kept back from whoever connects, so that a table which strangers have filled still leaves some:
+ * 64 for the control socket and the state files, and a quarter of all for what admitted clients want to be connected to.
+ * The kernel keeps them: the soft limit stands below the hard one, and is raised for the moment in which one of ours is
+ * opened. Nothing else of the process can run meanwhile.
  */
-const RESERVE = 64;
-/** Of a very low limit no more than this part. */
-const RESERVE_PART = 4;
+const OWN = 64;
+const DIALS_PART = 4;
+/** Of a very low limit our own are no more than this part. */
+const OWN_PART = 4;
+
+export type ReserveUse = "own" | "dials";
 
 const SYMBOLS = {
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
@@ -19,31 +23,39 @@ type Libc = Library<typeof SYMBOLS>["symbols"];
 /** On Linux, of x86-64 and arm64: asm-generic/resource.h. */
 const RLIMIT_NOFILE = 7;
 
-let reserved: { readonly libc: Libc; readonly count: bigint } | undefined;
+let reserved: { readonly libc: Libc; readonly counts: Readonly<Record<ReserveUse, bigint>> } | undefined;
 
 /**
- * Keeps the reserve back from now on, and returns how many descriptors are left for all else; undefined where that
+ * Keeps the reserve back from now on, and returns how many descriptors there are beside our own; undefined where that
  * cannot be told. Bun has raised the soft limit to the hard one when it started.
  */
 export function reserveDescriptors(): number | undefined {
   const libc = openLibc();
   const limits = libc === undefined ? undefined : readLimits(libc);
   if (libc === undefined || limits === undefined) return undefined;
-  const count = BigInt(Math.min(RESERVE, Math.floor(Number(limits.hard) / RESERVE_PART)));
-  const soft = smaller(limits.soft, limits.hard - count);
+  const all = Number(limits.hard);
+  const own = Math.min(OWN, Math.floor(all / OWN_PART));
+  const dials = Math.floor((all - own) / DIALS_PART);
+  const soft = smaller(limits.soft, BigInt(all - own - dials));
   if (!writeSoft(libc, soft, limits.hard)) return undefined;
-  reserved = { libc, count };
-  return Number(soft);
+  reserved = { libc, counts: { own: BigInt(own + dials), dials: BigInt(dials) } };
+  return Number(soft) + dials;
 }
 
-/** Runs what must find a descriptor, though sockets have taken all others. It opens them before it returns. */
-export function withReserve<T>(work: () => T): T {
+/** How many descriptors those may have now who have no part in the reserve; undefined where nothing is kept back. */
+export function descriptorLimit(): number | undefined {
+  const limits = reserved === undefined ? undefined : readLimits(reserved.libc);
+  return limits === undefined ? undefined : Number(limits.soft);
+}
+
+/** Runs what must find a descriptor, though others have taken the rest. It opens them before it returns. */
+export function withReserve<T>(use: ReserveUse, work: () => T): T {
   if (reserved === undefined) return work();
-  const { libc, count } = reserved;
+  const { libc, counts } = reserved;
   // Read anew: an operator may have changed the limit of the running process.
   const limits = readLimits(libc);
   if (limits === undefined) return work();
-  writeSoft(libc, smaller(limits.soft + count, limits.hard), limits.hard);
+  writeSoft(libc, smaller(limits.soft + counts[use], limits.hard), limits.hard);
   try {
     return work();
   } finally {

@@ -1,6 +1,7 @@
 import type { Socket, SocketHandler } from "bun";
 import { type Destination, type Host, unreachable } from "../proto/index.ts";
 import { formatIp, mappedIpv4 } from "../runtime/address.ts";
+import { withReserve } from "../runtime/descriptors.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { openLinuxConnect } from "./connect-linux.ts";
@@ -75,7 +76,8 @@ class PolicyDialers implements DialerSource {
     this.#resolver = resolver;
     this.#log = log;
     this.#deadlineMs = deadlineMs;
-    this.#connect = connect ?? openLinuxConnect() ?? connectPortably;
+    const really = connect ?? openLinuxConnect() ?? connectPortably;
+    this.#connect = (...target) => withReserve("dials", () => really(...target));
   }
 
   dialerOf(client: string): Dialer {

@@ -69,6 +69,8 @@ export const SERVER_LIMITS = {
   refusalsCounted: 4_096,
   /** How often half-closed streams are looked through, and refusals of the policy told; their limit is ten minutes. */
   sweepMs: 60_000,
+  /** How often it is looked whether descriptors are short: less time than a client's dial may take. */
+  crowdLookMs: 250,
   /** How often a drain looks whether the last stream is done. */
   drainPollMs: 50,
   /** A request head that is not complete after this is closed (seconds, Bun's unit). */

@@ -13,6 +13,7 @@ import { Connection } from "./connection.ts";
 import { descriptorWarning, limitsWithin } from "./descriptor-limits.ts";
 import { createDialers } from "./dialer.ts";
 import { Gate, sessionCookie } from "./gate.ts";
+import { IdleConnections, peerName } from "./idle-connections.ts";
 import { LinkBuckets } from "./link-buckets.ts";
 import type { DestinationPolicy } from "./policy.ts";
 import { SparePool } from "./pool.ts";
@@ -61,6 +62,8 @@ const MAX_MESSAGE_BYTES = LIMITS.maxChunkBytes;
 
 interface SocketData {
   readonly connection: Connection;
+  /** Its other end, as IdleConnections knows it. */
+  readonly peer: string;
 }
 
 /**
@@ -86,9 +89,12 @@ class RvpnServer implements RunningServer, LiveServer {
   readonly #boot: Uint8Array = secureRandom(16);
   readonly #unproven = new Set<Connection>();
   readonly #maxUnproven: number;
+  /** The other ends of all WebSockets. */
+  readonly #peers = new Set<string>();
   #http: Server<SocketData> | undefined;
   #control: { close(): void } | undefined;
   #expirySweeper: ReturnType<typeof setInterval> | undefined;
+  #crowdLooker: ReturnType<typeof setInterval> | undefined;
   #stopping = false;
   readonly hostname: string;
 
@@ -135,6 +141,8 @@ class RvpnServer implements RunningServer, LiveServer {
       throw error;
     }
     this.#expirySweeper = setInterval(() => this.#dropUnwelcome("expired"), SERVER_LIMITS.expirySweepMs);
+    const idle = IdleConnections.open({ port: this.port, isLink: (peer) => this.#peers.has(peer) });
+    this.#crowdLooker = setInterval(() => idle?.look(), SERVER_LIMITS.crowdLookMs);
     const warning = descriptorWarning(this.#options.descriptors);
     if (warning !== undefined) this.#options.log.warn(warning);
     this.#options.log.info("listening", { address: this.#address, path: this.#options.path });
@@ -166,7 +174,10 @@ class RvpnServer implements RunningServer, LiveServer {
           sendPings: false,
           open: (ws) => ws.data.connection.opened(wsCarrier(ws)),
           message: (ws, message) => this.#message(ws, message),
-          close: (ws, code) => ws.data.connection.closed(`the connection closed (${code})`),
+          close: (ws, code) => {
+            this.#peers.delete(ws.data.peer);
+            ws.data.connection.closed(`the connection closed (${code})`);
+          },
         },
       });
     } catch (error) {
@@ -176,8 +187,9 @@ class RvpnServer implements RunningServer, LiveServer {
 
   async #fetch(request: Request, server: Server<SocketData>): Promise<Response | undefined> {
     if (!this.#gate.admits(request)) return this.#site.respond(request);
-    const peer = server.requestIP(request)?.address ?? "";
-    const address = this.#proxies.clientOf(peer, request.headers.get("x-forwarded-for"));
+    const from = server.requestIP(request);
+    const peer = peerName(from?.address ?? "", from?.port ?? 0);
+    const address = this.#proxies.clientOf(from?.address ?? "", request.headers.get("x-forwarded-for"));
     if (!this.#buckets.take(address, performance.now())) {
       this.#options.log.debug("too many links that prove no client", { address });
       return this.#site.respond(request);
@@ -197,7 +209,8 @@ class RvpnServer implements RunningServer, LiveServer {
       onSettled: () => this.#unproven.delete(connection),
       onAdmitted: () => this.#buckets.giveBack(address, performance.now()),
     });
-    if (server.upgrade(request, { data: { connection } })) {
+    if (server.upgrade(request, { data: { connection, peer } })) {
+      this.#peers.add(peer);
       this.#limitUnproven(connection);
       return undefined;
     }
@@ -249,6 +262,7 @@ class RvpnServer implements RunningServer, LiveServer {
     this.#stopping = true;
     if (!again) await this.#registry.drain(this.#options.drainMs);
     clearInterval(this.#expirySweeper);
+    clearInterval(this.#crowdLooker);
     this.#registry.close();
     this.#control?.close();
     await this.#http?.stop(true);

@@ -1,6 +1,7 @@
 import { getServers, setServers } from "node:dns";
 import { readFileSync } from "node:fs";
 import { parseIp } from "../runtime/address.ts";
+import { withReserve } from "../runtime/descriptors.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { RESOLVE_LIMITS } from "./limits.ts";
@@ -34,7 +35,8 @@ export function createSystemLookup(log: Log, resolvConf = "/etc/resolv.conf"): L
 }
 
 async function lookup(name: string): Promise<string[]> {
-  const answers = await Bun.dns.lookup(name, { backend: "c-ares" });
+  // c-ares opens its sockets at once.
+  const answers = await withReserve("dials", () => Bun.dns.lookup(name, { backend: "c-ares" }));
   return answers.map(({ address }) => address);
 }
 

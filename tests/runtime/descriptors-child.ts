@@ -8,10 +8,12 @@ import { reserveDescriptors, withReserve } from "../../src/runtime/descriptors.t
 const dir = mkdtempSync(join(tmpdir(), "rvpn-reserve-"));
 const said = [`left ${reserveDescriptors()}`];
 for (;;) if (!opens()) break;
-said.push("full");
+// Descriptors are given out from the lowest number.
+const highest = withReserve("dials", () => openSync("/dev/null", "r"));
+said.push(`full at ${highest}`);
 writeFileAtomic(join(dir, "file"), "text");
-said.push(opens() ? "more" : "written", opens() ? "more" : "full");
-withReserve(() => rmSync(dir, { recursive: true, force: true }));
+said.push("written", withReserve("dials", opens) ? "dialled" : "refused", opens() ? "more" : "full");
+withReserve("own", () => rmSync(dir, { recursive: true, force: true }));
 writeSync(1, `${said.join(", ")}\n`);
 process.exit(0);
 
