@@ -1,6 +1,6 @@
 import { checkGateToken, encodeBase64url } from "../proto/index.ts";
 import { SERVER_LIMITS } from "./server-limits.ts";
-import { pathOf } from "./site.ts";
+import { pathOf } from "./site/target.ts";
 
 const NO_NONCE = new Uint8Array(16);
 const WEBSOCKET_VERSION = "13";

@@ -2,6 +2,7 @@ import { builtInFiles } from "./site/built-in.ts";
 import { directoryFiles } from "./site/directory.ts";
 import type { SiteFiles } from "./site/resource.ts";
 import { respond } from "./site/respond.ts";
+import { pathOf } from "./site/target.ts";
 
 /**
  * What a stranger sees: a static web site, and nothing else. The answer depends on method, path, conditions and range
@@ -23,10 +24,4 @@ export function directorySite(directory: string): Site {
 
 function siteOf(files: SiteFiles): Site {
   return { respond: async (request) => respond(request, await files.find(pathOf(request.url)), files) };
-}
-
-/** The path of a request, percent-encoded, dot segments resolved; "/" for a target that is not a path. */
-export function pathOf(url: string): string {
-  // Without a Host (HTTP/1.0), and with one that is none, Bun leaves the path alone.
-  return URL.parse(url, "http://host")?.pathname ?? "/";
 }

@@ -3,6 +3,7 @@ import { judge } from "./conditions.ts";
 import { multipart } from "./multipart.ts";
 import { type ByteRange, contentRange, type Selection, selectRanges } from "./ranges.ts";
 import type { Found, Resource, SiteFiles } from "./resource.ts";
+import { queryOf } from "./target.ts";
 
 type Fields = Readonly<Record<string, string>>;
 type Body = Uint8Array<ArrayBuffer> | Blob | ReadableStream | string;
@@ -16,7 +17,7 @@ export async function respond(request: Request, found: Found, files: SiteFiles):
     case "failed":
       return answer(found.status, {}, isHead);
     case "redirect":
-      return redirect(`${found.to}${queryOf(request)}`, request.method);
+      return redirect(`${found.to}${queryOf(request.url)}`, request.method);
     case "resource":
       return serve(request, found.resource);
   }
@@ -128,8 +129,4 @@ function answer(status: number, fields: Fields, isHead: boolean, body: Body | nu
 
 function httpDate(ms: number): string {
   return new Date(ms).toUTCString();
-}
-
-function queryOf(request: Request): string {
-  return URL.parse(request.url, "http://host")?.search ?? "";
 }
