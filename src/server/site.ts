@@ -1,5 +1,5 @@
 import { builtInFiles } from "./site/built-in.ts";
-import { directoryFiles } from "./site/directory.ts";
+import { directoryFiles, failureOf, isFileError } from "./site/directory.ts";
 import type { SiteFiles } from "./site/resource.ts";
 import { respond } from "./site/respond.ts";
 import { pathOf } from "./site/target.ts";
@@ -23,5 +23,16 @@ export function directorySite(directory: string): Site {
 }
 
 function siteOf(files: SiteFiles): Site {
-  return { respond: async (request) => respond(request, await files.find(pathOf(request.url)), files) };
+  return {
+    async respond(request) {
+      const found = await files.find(pathOf(request.url));
+      try {
+        return await respond(request, found, files);
+      } catch (error) {
+        // The disk has failed in reading. Not thrown on, to a line in the log: strangers would decide how many.
+        if (!isFileError(error)) throw error;
+        return respond(request, failureOf(error), files);
+      }
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { join, posix, sep } from "node:path";
 import { mediaTypeOf } from "./media-types.ts";
 import { etagOf, type Found, type Resource, type SiteFiles } from "./resource.ts";
@@ -54,12 +54,12 @@ async function look(directory: string, name: string, path: string): Promise<Foun
   const place = await inside(root, join(root, name));
   if (place === undefined) return MISSING;
   if (place.info.isFile())
-    return name.endsWith("/") ? MISSING : { kind: "resource", resource: toResource(place) };
+    return name.endsWith("/") ? MISSING : { kind: "resource", resource: await toResource(place) };
   const index = place.info.isDirectory() ? await inside(root, join(place.real, INDEX)) : undefined;
   if (index?.info.isFile() !== true) return MISSING;
   // One slash, or the next host would be the name of the directory.
   if (!name.endsWith("/")) return { kind: "redirect", to: `${path.replace(/^\/+/, "/")}/` };
-  return { kind: "resource", resource: toResource(index) };
+  return { kind: "resource", resource: await toResource(index) };
 }
 
 interface Place {
@@ -79,7 +79,9 @@ async function inside(root: string, path: string): Promise<Place | undefined> {
   }
 }
 
-function toResource({ real, info }: Place): Resource {
+/** Throws where the file cannot be opened: later nobody could say so in the answer's status. */
+async function toResource({ real, info }: Place): Promise<Resource> {
+  await (await open(real)).close();
   return {
     etag: etagOf(info.mtimeNs, info.size),
     modifiedMs: Number(info.mtimeNs / NS_PER_MS),
@@ -95,9 +97,14 @@ function isMissing(error: unknown): boolean {
 }
 
 /** As Caddy: a name that is too long or has a NUL is a 500. */
-function failureOf(error: unknown): Found {
+export function failureOf(error: unknown): Found {
   if (isMissing(error)) return MISSING;
   return { kind: "failed", status: codeOf(error) === "EACCES" ? 403 : 500 };
+}
+
+/** Whether the file system said no, and not a mistake of ours. */
+export function isFileError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error;
 }
 
 function codeOf(error: unknown): unknown {

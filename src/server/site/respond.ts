@@ -26,7 +26,7 @@ export async function respond(request: Request, found: Found, files: SiteFiles):
 async function serve(request: Request, resource: Resource): Promise<Response> {
   const isHead = request.method === "HEAD";
   if (!isHead && request.method !== "GET") return answer(405, { allow: "GET, HEAD" }, isHead);
-  const validators = { etag: resource.etag, "last-modified": httpDate(resource.modifiedMs) };
+  const validators = { etag: resource.etag, ...lastModified(resource) };
   const verdict = judge(request.headers, resource);
   if (verdict === "notModified") return answer(304, { etag: resource.etag }, isHead);
   if (verdict === "failed") return answer(412, { "content-type": resource.type, ...validators }, isHead);
@@ -125,6 +125,11 @@ function answer(status: number, fields: Fields, isHead: boolean, body: Body | nu
   }
   // An empty text would get a Content-Type.
   return new Response(isHead || body === "" ? null : body, { status, headers });
+}
+
+/** None for a file of 1970: that is how a date is spelt that nobody knows. */
+function lastModified({ modifiedMs }: Resource): Fields {
+  return modifiedMs === 0 ? {} : { "last-modified": httpDate(modifiedMs) };
 }
 
 function httpDate(ms: number): string {

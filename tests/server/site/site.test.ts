@@ -1,5 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builtInSite, directorySite, type Site } from "../../../src/server/site.ts";
@@ -19,6 +28,8 @@ put("www/a b.txt", "space");
 put("www/.git/config", "secret");
 put("www/.well-known/security.txt", "contact");
 put("www/none", "x");
+put("www/1970.css", "0123456789");
+utimesSync(join(root, "1970.css"), 0, 0);
 put(
   "www/large.css",
   new Uint8Array(LARGE).map((_, index) => index),
@@ -30,6 +41,19 @@ symlinkSync("s.css", join(root, "same.css"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const site = directorySite(root);
+
+const NOBODY = 65_534;
+
+/** What `run` gives where the mode of a file counts, as it does not for root. */
+async function unprivileged<T>(run: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return await run();
+  process.seteuid?.(NOBODY);
+  try {
+    return await run();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
 
 async function ask(path: string, headers: Record<string, string> = {}, method = "GET", of: Site = site) {
   const response = await of.respond(new Request(`http://host${path}`, { method, headers }));
@@ -86,6 +110,33 @@ describe("a directory as a site", () => {
     expect(await ask(path)).toMatchObject({ status, body: "" });
   });
 
+  test.each(["GET", "HEAD", "POST"])(
+    "%s of what may not be read is forbidden, whatever else is asked",
+    async (method) => {
+      put("www/closed.css", "secret");
+      for (const [path, mode] of [
+        [dir, 0o755],
+        [join(root, "closed.css"), 0o200],
+      ] as const)
+        chmodSync(path, mode);
+      for (const headers of [{}, { "If-None-Match": "*" }, { Range: "bytes=99-" }]) {
+        const answer = await unprivileged(() => ask("/closed.css", headers, method));
+        expect(answer).toMatchObject({ status: 403, body: "" });
+      }
+      expect(await unprivileged(() => ask("/s.css"))).toMatchObject({ status: 200 });
+      rmSync(join(root, "closed.css"));
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "a disk that fails in reading is an answer, and not an error",
+    async () => {
+      // It can be opened, and reading it is EIO.
+      const failing = directorySite("/proc/self");
+      expect(await ask("/mem", {}, "GET", failing)).toMatchObject({ status: 500, body: "" });
+    },
+  );
+
   test("a directory without its slash is a redirect, which cannot lead to another host", async () => {
     const answer = await ask("//sub?a=%20b");
     expect(answer.status).toBe(308);
@@ -140,8 +191,17 @@ describe("conditions", () => {
     ["If-Unmodified-Since", same, 200],
     ["If-None-Match", "*", 304],
     ["If-None-Match", '"other"', 200],
+    ["If-None-Match", '"a", *', 304],
+    ["If-None-Match", '* , "a"', 304],
+    ["If-None-Match", '"a"*', 304],
+    ["If-None-Match", "a, *", 200],
+    ["If-None-Match", '"a, *', 200],
+    ["If-None-Match", "W/*", 200],
     ["If-Match", "*", 200],
+    ["If-Match", '"other", *', 200],
     ["If-Match", '"other"', 412],
+    ["If-Match", "other, *", 412],
+    ["If-Match", "", 200],
   ])("%s: %s is status %d", async (name, value, status) => {
     const answer = await ask("/s.css", { [name]: value });
     expect(answer.status).toBe(status);
@@ -159,13 +219,32 @@ describe("conditions", () => {
     expect((await ask("/s.css", { "If-None-Match": '"a"', "If-Modified-Since": same })).status).toBe(200);
   });
 
+  test("an empty one is none", async () => {
+    expect((await ask("/s.css", { "If-None-Match": "", "If-Modified-Since": same })).status).toBe(304);
+    expect((await ask("/s.css", { "If-Range": "", Range: "bytes=0-1" })).status).toBe(206);
+  });
+
+  test("no date counts for a file that has none", async () => {
+    const never = "Thu, 01 Jan 1970 00:00:00 GMT";
+    const answer = await ask("/1970.css", { "If-Modified-Since": same });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.has("last-modified")).toBe(false);
+    expect((await ask("/1970.css", { "If-Unmodified-Since": "Wed, 31 Dec 1969 23:59:59 GMT" })).status).toBe(
+      200,
+    );
+    expect((await ask("/1970.css", { "If-Range": never, Range: "bytes=0-1" })).status).toBe(206);
+  });
+
   test.each([
     [same, 206],
     [past, 200],
     ['"other"', 200],
+    ["", 206],
   ])("If-Range: %s is status %d", async (value, status) => {
     expect((await ask("/s.css", { "If-Range": value, Range: "bytes=0-1" })).status).toBe(status);
-    expect((await ask("/s.css", { "If-Range": await etag(), Range: "bytes=0-1" })).status).toBe(206);
+    for (const tags of [await etag(), `${await etag()}, "other"`]) {
+      expect((await ask("/s.css", { "If-Range": tags, Range: "bytes=0-1" })).status).toBe(206);
+    }
   });
 });
 
@@ -178,24 +257,38 @@ describe("ranges", () => {
     ["bytes=-99", "0123456789", "bytes 0-9/10"],
     ["bytes= 1 - 2 ", "12", "bytes 1-2/10"],
     ["bytes=0-0,99-", "0", "bytes 0-0/10"],
+    ["bytes=+0-4", "01234", "bytes 0-4/10"],
+    ["bytes=0-+4", "01234", "bytes 0-4/10"],
+    ["bytes=-+2", "89", "bytes 8-9/10"],
+    ["bytes=0--0", "0", "bytes 0-0/10"],
+    ["bytes=8-9223372036854775807", "89", "bytes 8-9/10"],
+    ["bytes=00000000000000000000008-", "89", "bytes 8-9/10"],
+    ["bytes=,8-,", "89", "bytes 8-9/10"],
   ])("%s", async (range, body, contentRange) => {
     const answer = await ask("/s.css", { Range: range });
     expect(answer).toMatchObject({ status: 206, body });
     expect(answer.headers.get("content-range")).toBe(contentRange);
   });
 
-  test.each(["items=0-1", "bytes=a-b", "bytes=2-1", "bytes=-", "bytes=1", "bytes=0-1,x"])(
-    "%s is invalid",
+  test.each([
+    ...["items=0-1", "bytes=a-b", "bytes=2-1", "bytes=-", "bytes=1", "bytes=0-1,x", "bytes=0 1-"],
+    ...["bytes=-0-4", "bytes=0--4", "bytes=--0", "bytes=1e0-", "bytes=0x1-", "bytes=1_0-", "bytes=\u00a01-"],
+    ...["bytes=0-99999999999999999999", "bytes=-99999999999999999999", "bytes=99999999999999999999-"],
+    ...["bytes=0-9223372036854775808", "bytes=999-abc,x"],
+  ])("%s is invalid", async (range) => {
+    const answer = await ask("/s.css", { Range: range });
+    expect(answer).toMatchObject({ status: 416, body: "invalid range\n" });
+    expect(answer.headers.has("content-range")).toBe(false);
+  });
+
+  test.each(["bytes=10-", "bytes=999-abc", "bytes=20-19", "bytes=9223372036854775807-"])(
+    "%s is beyond the end",
     async (range) => {
-      expect(await ask("/s.css", { Range: range })).toMatchObject({ status: 416, body: "invalid range\n" });
+      const answer = await ask("/s.css", { Range: range });
+      expect(answer).toMatchObject({ status: 416, body: "invalid range: failed to overlap\n" });
+      expect(answer.headers.get("content-range")).toBe("bytes */10");
     },
   );
-
-  test("beyond the end", async () => {
-    const answer = await ask("/s.css", { Range: "bytes=10-" });
-    expect(answer).toMatchObject({ status: 416, body: "invalid range: failed to overlap\n" });
-    expect(answer.headers.get("content-range")).toBe("bytes */10");
-  });
 
   test("several make a multipart body, and more than the whole make the whole", async () => {
     const answer = await ask("/s.css", { Range: "bytes=0-1,-2" });
