@@ -57,7 +57,10 @@ function open(world: World, token: string) {
 
 async function probeAll(world: World): Promise<void> {
   const tokens = await tokensOf(world);
-  const probes = [...strangersProbes(tokens.wrong, SIZES.patient), ...tokenProbes(tokens)];
+  const probes = [
+    ...strangersProbes(tokens.wrong, { patient: SIZES.patient, route: world.route }),
+    ...tokenProbes(tokens),
+  ];
   expect(probes.length).toBeGreaterThanOrEqual(LEAST_PROBES);
   const different: string[] = [];
   const waiting = [...probes];
@@ -82,31 +85,77 @@ async function opens(world: World): Promise<void> {
   expect((await open(world, tokens.valid())).text).toStartWith("HTTP/1.1 101 ");
 }
 
+/** Requests of one length and number of headers: what a stranger may try, and the plain one for the same path. */
+interface Timed {
+  readonly name: string;
+  readonly probe: string;
+  readonly ordinary: string;
+}
+
+const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+const PLAIN = [
+  "Connexion: Upgrade",
+  "Upglade: websocket",
+  "Sec-WebStorage-Version: 13",
+  `Sec-WebStorag-Key: ${KEY}`,
+];
+const GARBAGE = [
+  "Connection: Upgrade",
+  "Upgrade: \x80ebsocket",
+  "Sec-WebSocket-Version: -1",
+  `Sec-WebSocket-Key: ${"!".repeat(24)}`,
+];
+
+function timed({ used, wrong }: Tokens): readonly Timed[] {
+  const request = (path: string, headers: readonly string[], cookie: string) =>
+    [`GET ${path} HTTP/1.1`, "Host: localhost", ...headers, `Cookie: ${cookie}`, "", ""].join("\r\n");
+  const none = `sod=${"A".repeat(wrong.length)}`;
+  const plain = (path: string) => request(path, PLAIN, `sod=${wrong}`);
+  const ofHome = (name: string, headers: readonly string[], cookie: string): Timed => ({
+    name,
+    probe: request("/", headers, cookie),
+    ordinary: plain("/"),
+  });
+  return [
+    ofHome("a wrong token", WEBSOCKET, `sid=${wrong}`),
+    ofHome("a used token", WEBSOCKET, `sid=${used}`),
+    ofHome("no token", WEBSOCKET, none),
+    ofHome("a garbage upgrade", GARBAGE, `sid=${"\xff".repeat(wrong.length)}`),
+    {
+      name: "a wrong path",
+      probe: request("/missing", WEBSOCKET, `sid=${wrong}`),
+      ordinary: plain("/missing"),
+    },
+  ];
+}
+
 /** Each kind of refused upgrade against a plain request of the same length and number of headers. */
 async function times(world: World): Promise<void> {
-  const { used, wrong } = await tokensOf(world);
-  const plain = ["Connexion: Upgrade", "Upglade: websocket", "Sec-WebStorage-Version: 13"];
-  const request = (...headers: string[]) =>
-    `GET / HTTP/1.1\r\nHost: localhost\r\n${headers.join("\r\n")}\r\n\r\n`;
-  const key = "dGhlIHNhbXBsZSBub25jZQ==";
-  const ordinary = request(...plain, `Sec-WebStorag-Key: ${key}`, `Cookie: sod=${wrong}`);
-  const kinds = { "a wrong token": wrong, "a used token": used, "no token": "A".repeat(43) };
-  for (const [name, token] of Object.entries(kinds)) {
-    const cookie = name === "no token" ? `Cookie: sod=${token}` : `Cookie: sid=${token}`;
-    const probe = request(...WEBSOCKET, cookie);
+  for (const each of timed(await tokensOf(world))) {
     const results: number[] = [];
     while (results.length < ROUNDS && (results.at(-1) ?? 0) <= SIGNIFICANCE) {
-      results.push(await timeBoth(world, probe, ordinary));
+      results.push(await timeBoth(world, each));
     }
     process.stderr.write(
-      `timing, ${world.route}, ${name}: p ${results.map((p) => p.toFixed(3)).join(", ")}\n`,
+      `timing, ${world.route}, ${each.name}: p ${results.map((p) => p.toFixed(3)).join(", ")}\n`,
     );
-    expect(results.at(-1), `${name}: ${results.join(", ")}`).toBeGreaterThan(SIGNIFICANCE);
+    expect(results.at(-1), `${each.name}: ${results.join(", ")}`).toBeGreaterThan(SIGNIFICANCE);
   }
 }
 
+test("what is timed against each other is of one length and one number of headers", () => {
+  const tokens = { valid: () => "", used: "U".repeat(43), wrong: "W".repeat(43) };
+  for (const { name, probe, ordinary } of timed(tokens)) {
+    expect([name, probe.length, probe.split("\r\n").length]).toEqual([
+      name,
+      ordinary.length,
+      ordinary.split("\r\n").length,
+    ]);
+  }
+});
+
 /** Sends both by turns over one connection, each first as often as the other. Returns p. */
-async function timeBoth(world: World, probe: string, ordinary: string): Promise<number> {
+async function timeBoth(world: World, { probe, ordinary }: Timed): Promise<number> {
   const raw = await RawConnection.open(world);
   const samples: [number[], number[]] = [[], []];
   try {
@@ -116,7 +165,8 @@ async function timeBoth(world: World, probe: string, ordinary: string): Promise<
         raw.send(kind === 0 ? probe : ordinary);
         const answer = await raw.next();
         const ms = performance.now() - started;
-        if (!answer.startsWith("HTTP/1.1 200 ")) throw new Error(`the site said ${JSON.stringify(answer)}`);
+        if (!/^HTTP\/1\.1 (?:200|404) /.test(answer))
+          throw new Error(`the site said ${JSON.stringify(answer)}`);
         if (index >= 0) samples[kind].push(ms);
       }
     }
