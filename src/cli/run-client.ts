@@ -45,7 +45,10 @@ export async function startRunClient(
       client,
       async release() {
         await client.stop();
-        if (store.server !== undefined) await bringHome(options.stateDir, server, store.server);
+        const { kind } = await client.finished;
+        const neverAccepted = store.server?.joined === false;
+        if (kind === "refused" && neverAccepted) await takeBack(options.stateDir, server);
+        else if (store.server !== undefined) await bringHome(options.stateDir, server, store.server);
         discard();
       },
     };
@@ -102,10 +105,21 @@ function removeAbandoned(stateDir: string): void {
 async function bringHome(stateDir: string, before: KnownServer, after: KnownServer): Promise<void> {
   const moved = !equalBytes(after.serverKey, before.serverKey);
   if (after.joined === before.joined && equalBytes(after.gateKey, before.gateKey) && !moved) return;
+  await atHome(stateDir, (home) => learn(home, before, after));
+}
+
+/** The link of this run was refused: what was before it counts again. */
+async function takeBack(stateDir: string, refused: KnownServer): Promise<void> {
+  await atHome(stateDir, (home) => {
+    if (isStill(home.server, refused)) home.goBack();
+  });
+}
+
+async function atHome(stateDir: string, change: (home: ClientStore) => void): Promise<void> {
   for (let tries = 0; tries < HOME_TRIES; tries++) {
     try {
       const home = ClientStore.open({ dir: stateDir, random: secureRandom });
-      return withClosing(home, () => learn(home, before, after));
+      return withClosing(home, () => change(home));
     } catch (error) {
       // Another run, for a moment; or a client for longer, which hears of these things itself.
       if (!(error instanceof StateDirBusy)) throw error;
@@ -114,12 +128,18 @@ async function bringHome(stateDir: string, before: KnownServer, after: KnownServ
   }
 }
 
+/** Whether a directory is still what a run began with: another process may have given it another link since. */
+function isStill(known: KnownServer | undefined, begun: KnownServer): boolean {
+  if (known === undefined || known.kind !== begun.kind) return false;
+  return equalBytes(known.linkKey, begun.linkKey) && equalBytes(known.secret, begun.secret);
+}
+
 function learn(home: ClientStore, before: KnownServer, after: KnownServer): void {
   const known = home.server;
   if (known === undefined || !isKeyOf(known, before.serverKey)) return;
   const { serverKey: key, sequence, formerKeys: former } = after;
   home.movePin({ key, sequence, former });
-  if (after.joined && !known.joined) home.markJoined();
+  if (after.joined && !known.joined && isStill(known, before)) home.markJoined();
   // Only over the key that we knew: anything else is newer than ours.
   if (equalBytes(known.gateKey, before.gateKey)) home.replaceGateKey(after.gateKey);
 }

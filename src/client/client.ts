@@ -115,7 +115,7 @@ class RvpnClient implements RunningClient {
       onAccepted: () => this.#accepted(),
       onSuccessor: (successor) => this.#moved(successor),
       onGateKey: (key) => this.#keep(() => store.replaceGateKey(key)),
-      onEnd: (end) => void this.#end(end),
+      onEnd: (end) => this.#ended(end),
       ...(ca === undefined ? {} : { ca }),
     });
   }
@@ -167,6 +167,17 @@ class RvpnClient implements RunningClient {
       if (!store.movePin(successor)) return;
       log.info("the server has renewed its identity", { rotation: successor.sequence });
     });
+  }
+
+  /** The keeper has given up. */
+  #ended(end: ClientEnd): void {
+    const { store, log } = this.#options;
+    if (end.kind === "refused") {
+      this.#keep(() => {
+        if (store.goBack()) log.warn("the link was refused: without it this client is what it was before");
+      });
+    }
+    void this.#end(end);
   }
 
   // A full disk must not end a tunnel that works; the next start may need a new link, so it is said.

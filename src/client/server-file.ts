@@ -30,10 +30,18 @@ export interface KnownServer {
   readonly joined: boolean;
 }
 
-/** `server.json`. */
-export interface RememberedServer extends KnownServer {
+/** What one link makes of a client: all that is remembered but which server it is, which no link changes. */
+export interface Membership extends Omit<KnownServer, keyof Pin> {
   /** SHA-256 of the link that this came from, to know it again. */
   readonly linkHash: Uint8Array;
+}
+
+type Pin = Pick<KnownServer, "serverKey" | "sequence" | "formerKeys">;
+
+/** `server.json`. */
+export interface RememberedServer extends KnownServer, Membership {
+  /** What this client was before its present link, until the server accepts that: it may refuse it. */
+  readonly before: Membership | undefined;
 }
 
 const KEY_BYTES = 32;
@@ -42,6 +50,12 @@ export const NO_SECRET = new Uint8Array(SECRET_BYTES);
 const MAX_SEQUENCE = 0xffff_ffff;
 /** More than a server renews its identity in the life of a link. */
 export const MAX_FORMER_KEYS = 64;
+
+/** The part of `server` that a link decides. */
+export function membershipOf(server: RememberedServer): Membership {
+  const { url, linkKey, gateKey, kind, secret, joined, linkHash } = server;
+  return { url, linkKey, gateKey, kind, secret, joined, linkHash };
+}
 
 /** Whether `key` is or was the identity of this server. */
 export function isKeyOf({ serverKey, formerKeys }: KnownServer, key: Uint8Array): boolean {
@@ -61,34 +75,57 @@ export function keepsSecret({
 
 export function readServer(path: string): RememberedServer | undefined {
   return readStateFile(path, (fields) => {
-    const kind = fields.oneOf("kind", ["address", "invite", "seat"]);
-    const joined = fields.boolean("joined");
+    const pin = readPin(fields);
     return {
-      url: fields.parsed("url", "a server's address", parseServerUrl),
-      ...readPin(fields),
-      gateKey: readBytes(fields, "gateKey", KEY_BYTES),
-      kind,
-      joined,
-      secret: keepsSecret({ kind, joined }) ? readBytes(fields, "secret", SECRET_BYTES) : NO_SECRET,
-      linkHash: readBytes(fields, "linkHash", KEY_BYTES),
+      ...pin,
+      ...readMembership(fields, pin.linkKey),
+      before: fields.has("before") ? readBefore(fields.object("before")) : undefined,
     };
   });
 }
 
 export function writeServer(path: string, server: RememberedServer): void {
-  const { url, gateKey, kind, joined, secret, linkHash } = server;
+  const { before } = server;
   writeStateFile(path, {
-    url,
     ...writePin(server),
-    gateKey: encodeBase64url(gateKey),
-    kind,
-    joined,
-    secret: keepsSecret(server) ? encodeBase64url(secret) : undefined,
-    linkHash: encodeBase64url(linkHash),
+    ...writeMembership(server),
+    before: before && { ...writeMembership(before), linkKey: formatPublicKey(before.linkKey) },
   });
 }
 
-type PinFields = Pick<KnownServer, "serverKey" | "sequence" | "formerKeys" | "linkKey">;
+function readMembership(fields: JsonFields, linkKey: Uint8Array): Membership {
+  const kind = fields.oneOf("kind", ["address", "invite", "seat"]);
+  const joined = fields.boolean("joined");
+  return {
+    url: fields.parsed("url", "a server's address", parseServerUrl),
+    linkKey,
+    gateKey: readBytes(fields, "gateKey", KEY_BYTES),
+    kind,
+    joined,
+    secret: keepsSecret({ kind, joined }) ? readBytes(fields, "secret", SECRET_BYTES) : NO_SECRET,
+    linkHash: readBytes(fields, "linkHash", KEY_BYTES),
+  };
+}
+
+function readBefore(fields: JsonFields): Membership {
+  const before = readMembership(fields, fields.parsed("linkKey", "a public key", parsePublicKey));
+  fields.end();
+  return before;
+}
+
+function writeMembership(membership: Membership): JsonObject {
+  const { url, gateKey, kind, joined, secret, linkHash } = membership;
+  return {
+    url,
+    gateKey: encodeBase64url(gateKey),
+    kind,
+    joined,
+    secret: keepsSecret(membership) ? encodeBase64url(secret) : undefined,
+    linkHash: encodeBase64url(linkHash),
+  };
+}
+
+type PinFields = Pin & Pick<KnownServer, "linkKey">;
 
 /** What there is besides the key appears with the first rotation that the client follows. */
 function readPin(fields: JsonFields): PinFields {

@@ -18,6 +18,8 @@ import {
   isKeyOf,
   type KnownServer,
   MAX_FORMER_KEYS,
+  type Membership,
+  membershipOf,
   NO_SECRET,
   type RememberedServer,
   readServer,
@@ -65,8 +67,10 @@ export class ClientStore {
     this.#server = readServer(this.#path(SERVER_FILE));
     this.#ownIdentity = readIdentity(options.dir);
     // A new key would not be on the server's list, and whoever looks for the reason would not find it.
-    const lostIdentity = this.#ownIdentity === undefined && this.#server?.joined === true;
-    if (lostIdentity && this.#server?.kind !== "seat") {
+    const joinedAsItself = [this.#server, this.#server?.before].some(
+      (each) => each?.joined === true && each.kind !== "seat",
+    );
+    if (this.#ownIdentity === undefined && joinedAsItself) {
       throw new UsageError(
         `${this.#path(IDENTITY_FILE)} is missing, though ${SERVER_FILE} is there`,
         "put back a copy of it, or ask for a new invite and use it with another directory (--state)",
@@ -95,6 +99,8 @@ export class ClientStore {
    * place of the old invite or seat. UsageError if another server is known, or the same by an identity that the link is
    * newer than: only the server's signed statements move a pin, never a link, which anybody can send.
    *
+   * What the client was before is kept until the server accepts the new link, for it may refuse it (`goBack`).
+   *
    * The very link that was taken before changes nothing: where it stays in a service's environment, it is given at
    * every start, and what it says may be older than what the server has told since.
    */
@@ -103,29 +109,51 @@ export class ClientStore {
     const linkHash = new Uint8Array(new Bun.CryptoHasher("sha256").update(formatLink(link)).digest());
     const { url, gateKey, serverKey: linkKey } = link;
     if (known === undefined) {
-      return this.#save({ ...link, sequence: 0, formerKeys: [], linkKey, joined: false, linkHash });
+      const nothingBefore = { sequence: 0, formerKeys: [], before: undefined };
+      return this.#save({ ...link, ...nothingBefore, linkKey, joined: false, linkHash });
     }
     if (!isKeyOf(known, linkKey)) throw this.#otherServer(known, link);
     if (equalBytes(known.linkHash, linkHash)) return known;
+    const { before } = known;
+    if (before !== undefined && equalBytes(before.linkHash, linkHash)) return this.#goBackTo(before);
     // An address says where the server is, and not who this client is.
-    if (link.kind === "address") return this.#save({ ...known, url, gateKey, linkHash });
+    if (link.kind === "address") {
+      const moved = before && { ...before, url, gateKey };
+      return this.#save({ ...known, url, gateKey, linkHash, before: moved });
+    }
     // The pin stays where it is: a link from before a rotation does not take it back.
     const { serverKey, sequence, formerKeys } = known;
-    return this.#save({ ...link, serverKey, sequence, formerKeys, linkKey, joined: false, linkHash });
+    const pin = { serverKey, sequence, formerKeys };
+    const own = { linkKey, joined: false, linkHash, before: before ?? membershipOf(known) };
+    return this.#save({ ...link, ...pin, ...own });
+  }
+
+  /**
+   * To be called when the server has refused this client for good. If it has never accepted the present link, the client
+   * is again what it was before that one, and true is returned.
+   */
+  goBack(): boolean {
+    const before = this.#server?.before;
+    if (before !== undefined) this.#goBackTo(before);
+    return before !== undefined;
+  }
+
+  #goBackTo(before: Membership): KnownServer {
+    return this.#save({ ...this.#known(), ...before, before: undefined });
   }
 
   /** Remembers a server as another directory does. Only for one that remembers none. */
   copy(server: KnownServer): void {
     assert(this.#server === undefined, "an empty directory takes a copy");
-    this.#save({ ...server, linkHash: NO_LINK });
+    this.#save({ ...server, linkHash: NO_LINK, before: undefined });
   }
 
-  /** To be called after the first sealed Accept. The secret of an invite is forgotten then. */
+  /** To be called after the first sealed Accept. An invite's secret, and what was before it, are forgotten then. */
   markJoined(): void {
     const known = this.#known();
     if (known.joined) return;
     const secret = known.kind === "seat" ? known.secret : NO_SECRET;
-    this.#save({ ...known, joined: true, secret });
+    this.#save({ ...known, joined: true, secret, before: undefined });
   }
 
   /**

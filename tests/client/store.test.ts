@@ -99,6 +99,7 @@ describe("adopt", () => {
   test("of a new link of the same server updates the address, the gate key and the invite", () => {
     const { store, reopen } = openStore();
     store.adopt(linkOf());
+    expect(store.identity.publicKey).toHaveLength(32);
     store.markJoined();
     const link = linkOf({ url: "wss://new.example.org/x" });
     expect(store.adopt(link)).toMatchObject({ ...link, joined: false });
@@ -171,6 +172,128 @@ describe("adopt", () => {
     expect(store.identity.publicKey).toEqual(seatIdentity(other.secret, serverKey).publicKey);
     store.adopt(linkOf());
     expect(store.identity.publicKey).toEqual(own);
+  });
+});
+
+describe("a link that nobody has accepted yet", () => {
+  /** A client whose own key is on the server's list. */
+  function openMember(kind: "address" | "invite" = "invite") {
+    const opened = openStore();
+    const link = linkOf({ kind });
+    opened.store.adopt(link);
+    const { publicKey } = opened.store.identity;
+    opened.store.markJoined();
+    const member = opened.store.server;
+    if (member === undefined) throw new Error("the link was not remembered");
+    return { ...opened, link, member, publicKey };
+  }
+  const fileOf = (dir: string): string => readFileSync(join(dir, "server.json"), "utf8");
+
+  test.each(["address", "invite"] as const)("is undone by a refusal, for one let in by an %s", (kind) => {
+    const { dir, reopen, member, publicKey } = openMember(kind);
+    const before = fileOf(dir);
+    const seat = linkOf({ kind: "seat", url: "wss://new.example.org/" });
+    reopen().adopt(seat);
+    const tried = reopen();
+    expect(tried.server).toMatchObject({ ...seat, joined: false });
+    expect(tried.identity.publicKey).toEqual(seatIdentity(seat.secret, serverKey).publicKey);
+    expect(tried.goBack()).toBe(true);
+    for (const store of [tried, reopen()]) {
+      expect(store.server).toEqual(member);
+      expect(store.identity.publicKey).toEqual(publicKey);
+      expect(store.goBack()).toBe(false);
+    }
+    expect(fileOf(dir)).toBe(before);
+  });
+
+  test("is for good once it is accepted", () => {
+    const { dir, store, reopen } = openMember();
+    const seat = linkOf({ kind: "seat" });
+    store.adopt(seat);
+    expect(fileOf(dir)).toContain('"before"');
+    reopen().markJoined();
+    expect(fileOf(dir)).not.toContain('"before"');
+    const joined = reopen();
+    expect(joined.goBack()).toBe(false);
+    expect(joined.server).toMatchObject({ ...seat, joined: true });
+  });
+
+  test("gives way to another one, and the refusal of that leads back to what was accepted", () => {
+    const { store, reopen, member } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    reopen().adopt(linkOf());
+    reopen().adopt(linkOf({ kind: "seat" }));
+    expect(reopen().goBack()).toBe(true);
+    expect(reopen().server).toEqual(member);
+  });
+
+  test("is left by the link of before, which then is the same as ever", () => {
+    const { store, reopen, link, member } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    expect(reopen().adopt(link)).toEqual(member);
+    expect(reopen().server).toEqual(member);
+  });
+
+  test("takes a new address along, and so does what was before it", () => {
+    const { store, reopen, member } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    const { url, gateKey } = reopen().adopt(linkOf({ kind: "address", url: "wss://new.example.org/" }));
+    expect(reopen().server).toMatchObject({ kind: "seat", url, gateKey, joined: false });
+    reopen().goBack();
+    expect(reopen().server).toEqual({ ...member, url, gateKey });
+  });
+
+  test("leaves the pin where a rotation has moved it", () => {
+    const { store, reopen } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    const key = generateIdentity(random).publicKey;
+    store.movePin({ key, sequence: 1, former: [serverKey] });
+    reopen().goBack();
+    expect(reopen().server).toMatchObject({
+      kind: "invite",
+      joined: true,
+      serverKey: key,
+      linkKey: serverKey,
+    });
+  });
+
+  test("stays if it is the first of all: there is nothing to go back to", () => {
+    const { store, reopen } = openStore();
+    const link = linkOf();
+    store.adopt(link);
+    expect(store.goBack()).toBe(false);
+    expect(reopen().server).toMatchObject({ ...link, joined: false });
+  });
+
+  test("does not hide that the client's own key is lost", () => {
+    const { dir, store } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    store.close();
+    rmSync(join(dir, "identity.key"));
+    expect(usageErrorOf(() => openStore(dir)).message).toEndWith("is missing, though server.json is there");
+  });
+
+  test("stays as it is where going back cannot be written", () => {
+    const { dir, store } = openMember();
+    const seat = linkOf({ kind: "seat" });
+    store.adopt(seat);
+    rmSync(dir, { recursive: true });
+    expect(usageErrorOf(() => store.goBack()).message).toStartWith("cannot write ");
+    expect(store.server).toMatchObject({ ...seat, joined: false });
+  });
+
+  test.each<[string, (text: string) => string]>([
+    ["before.kind must be", (text) => text.replace(/("before": \{[^}]*"kind": )"invite"/, '$1"guest"')],
+    ["before.linkKey is missing", (text) => text.replace(/,\s*"linkKey": "[^"]*"/, "")],
+    ["before.x is not a field", (text) => text.replace(/"before": \{/, '"before": {"x": 1,')],
+  ])("in a damaged file is refused: %s", (problem, edit) => {
+    const { dir, store } = openMember();
+    store.adopt(linkOf({ kind: "seat" }));
+    store.close();
+    const text = edit(fileOf(dir));
+    writeFileSync(join(dir, "server.json"), text);
+    expect(usageErrorOf(() => openStore(dir)).message).toStartWith(`${join(dir, "server.json")}: ${problem}`);
+    expect(fileOf(dir)).toBe(text);
   });
 });
 

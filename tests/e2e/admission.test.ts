@@ -24,6 +24,7 @@ for (const route of ROUTES) {
     it("a revoked client is cut off within a second: 4, and 4 again at its next start", revokedClient);
     it("a revocation disturbs nobody else", revocationOfAnother);
     it("a seat's link outlives twenty revocations of others, and not its own", staticSeat);
+    it("a refused seat leaves a working client what it was: 4, and in again without the link", refusedSeat);
     it("a server with another identity ends the client: 5", wrongServer);
     it("an invite for two lets in two, and not three", twoUses);
   });
@@ -198,6 +199,31 @@ async function staticSeat(world: World): Promise<void> {
   await job.child.stop();
   await world.server.revoke("ci");
   expectReason(await tryClient(world, link), REFUSED, /the server refused: .*revoked/);
+}
+
+/** By its own key, let in by `add` or an invite; what it tried in between is over with the refusal. */
+async function refusedSeat({ rvpn, server, trust, url }: World): Promise<void> {
+  const revoked = await server.invite("withdrawn-seat", "--seat", "--url", url);
+  await server.revoke("withdrawn-seat");
+  const added = rvpn.newState("client");
+  const publicKey = await rvpn.must(["keygen", "--state", added]);
+  const address = await rvpn.must(["add", "by-key", publicKey, "--url", url, "--state", server.state]);
+  const invite = await server.invite("by-invite", "--url", url);
+  for (const [link, state] of [
+    [address, added],
+    [invite, rvpn.newState("client")],
+  ] as const) {
+    const run = (given: Readonly<Record<string, string>>) =>
+      rvpn.run(["run", "--state", state, ...trust, "--", "true"], { env: given, limitMs: 20_000 });
+    expect(await run({ RVPN_LINK: link })).toMatchObject({ exitCode: 0 });
+    const client = ["client", "--proxy", "0", "--state", state, ...trust];
+    const refused = await rvpn.run(client, { env: { RVPN_LINK: revoked }, limitMs: 20_000 });
+    expectReason(refused, REFUSED, /the server refused: .*revoked/);
+    expect(await run({})).toMatchObject({ exitCode: 0 });
+    expect(await run({ RVPN_LINK: revoked })).toMatchObject({ exitCode: REFUSED });
+    const again = await rvpn.startClient({ state, args: trust });
+    await again.child.stop();
+  }
 }
 
 /** The right gate, so that the false server answers, and the identity of another. */

@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readServer, writeServer } from "../../src/client/server-file.ts";
+import { type Membership, readServer, writeServer } from "../../src/client/server-file.ts";
 import { generateIdentity } from "../../src/proto/crypto/identity.ts";
+import type { LinkKind } from "../../src/proto/link-text.ts";
 import { UsageError } from "../../src/runtime/errors.ts";
 import { IDENTITY_FILE, readIdentity } from "../../src/runtime/identity-file.ts";
 import { readGate, writeGate } from "../../src/server/gate-file.ts";
@@ -86,20 +87,20 @@ function sample(name: string): Uint8Array[] {
 function serverSamples(): Uint8Array[] {
   const random = seededRandom("fuzz server.json");
   const key = generateIdentity(random).publicKey;
+  const membership = (kind: LinkKind): Membership => ({
+    url: "wss://vpn.example.com/",
+    linkKey: key,
+    gateKey: random(32),
+    kind,
+    secret: kind === "address" ? new Uint8Array(16) : random(16),
+    joined: false,
+    linkHash: random(32),
+  });
+  const pin = { serverKey: key, sequence: 2, formerKeys: [generateIdentity(random).publicKey] };
   return (["address", "invite", "seat"] as const).map((kind) => {
     const path = join(directory, "sample.json");
-    writeServer(path, {
-      url: "wss://vpn.example.com/",
-      serverKey: key,
-      sequence: 2,
-      formerKeys: [generateIdentity(random).publicKey],
-      linkKey: key,
-      gateKey: random(32),
-      kind,
-      secret: kind === "address" ? new Uint8Array(16) : random(16),
-      joined: false,
-      linkHash: random(32),
-    });
+    const before = kind === "seat" ? membership("invite") : undefined;
+    writeServer(path, { ...pin, ...membership(kind), before });
     return readFileSync(path);
   });
 }
