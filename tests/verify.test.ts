@@ -26,12 +26,27 @@ test.each([
   expect(files.filter((name) => !selected.includes(`./${directory}/${name}`))).toEqual([]);
 });
 
-test("names are unique, and every promise of issues 2 and 3 that a program can show has an item", () => {
+/** How many points each issue promises. */
+const POINTS: Readonly<Record<string, number>> = { 2: 8, 3: 6, 4: 11, 5: 7 };
+
+test("names are unique", () => {
   const names = ITEMS.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
-  const shown = new Set(ITEMS.map((item) => item.of));
-  for (let point = 1; point <= 8; point++) expect(shown).toContain(`2.${point}`);
-  for (let point = 1; point <= 6; point++) expect(shown).toContain(`3.${point}`);
+});
+
+test.each(Object.entries(POINTS))("every promise of issue %s has an item", (issue, count) => {
+  const shown = new Set(ITEMS.flatMap(({ of }) => of.split(", ")));
+  const promised = Array.from({ length: count }, (_, index) => `${issue}.${index + 1}`);
+  expect(promised.filter((point) => !shown.has(point))).toEqual([]);
+});
+
+test("no item is for a promise that nobody has made", () => {
+  const isPromised = (point: string) => {
+    const [, issue = "", number] = /^(\d)\.([1-9]\d?)$/.exec(point) ?? [];
+    return Number(number) <= (POINTS[issue] ?? 0);
+  };
+  const points = ITEMS.flatMap(({ of }) => of.split(", "));
+  expect(points.filter((point) => !isPromised(point))).toEqual([]);
 });
 
 test("full sizes are asked for", () => {

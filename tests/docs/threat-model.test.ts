@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { sourceOf } from "../support/source.ts";
+import { testTitlesOf } from "../support/test-titles.ts";
 
 /** What docs/THREAT-MODEL.md says is shown by a test, or done by a file, must be there. */
 const ROOT = join(import.meta.dir, "../..");
@@ -20,12 +22,25 @@ function testsNamedIn(text: string): Named[] {
   return [...found].map(([, file = "", title = ""]) => ({ file, title }));
 }
 
-/** Why a test is not there, if so. A title may be the part of one that no size and no name is put into. */
+/** What stands between the sizes and names that are put into a title. */
+function piecesOf(title: string): string[] {
+  return title.split(/\$\{[^}]*\}|%\w/).map((piece) => piece.replace(/^[\s,:]+|[\s,:]+$/g, ""));
+}
+
+const titlesByFile = new Map<string, readonly string[]>();
+
+function titlesIn(file: string): readonly string[] {
+  const titles =
+    titlesByFile.get(file) ?? testTitlesOf(sourceOf(file, readFileSync(join(ROOT, file), "utf8")));
+  titlesByFile.set(file, titles);
+  return titles;
+}
+
+/** Why a test is not there, if so. A title may be named by a whole piece of it. */
 function problemOf({ file, title }: Named): string | undefined {
-  const path = join(ROOT, file);
-  if (!existsSync(path)) return `${file} is missing`;
-  const quoted = readFileSync(path, "utf8").match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
-  return quoted.some((literal) => literal.includes(title)) ? undefined : `${file} has no "${title}"`;
+  if (!existsSync(join(ROOT, file))) return `${file} is missing`;
+  const isNamed = titlesIn(file).some((each) => each === title || piecesOf(each).includes(title));
+  return isNamed ? undefined : `${file} has no test "${title}"`;
 }
 
 const weaknesses = (DOCUMENT.split("\n| weak point |")[1] ?? "")
@@ -51,6 +66,10 @@ test("one that does not exist would be found", () => {
   const [named] = testsNamedIn(`see [\`${path}\`](../${path}) "one that does not exist would be found"`);
   expect(named && problemOf(named)).toBeUndefined();
   expect(problemOf({ file: path, title: "x".repeat(9) })).toContain("has no");
+  // Strings of the file, and the part of a title: none of them is a test.
+  for (const title of ["docs/THREAT-MODEL.md", "bun:test", "exist would be found"]) {
+    expect(problemOf({ file: path, title })).toContain("has no");
+  }
   expect(problemOf({ file: "tests/nothing.test.ts", title: "x" })).toContain("is missing");
 });
 
