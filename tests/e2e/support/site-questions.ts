@@ -29,6 +29,7 @@ const PATHS = [
     "/%ff",
   ],
   ...["/%zz", "/..%2f..%2fetc/passwd", "/style.css?a=b", "/#x", "/a%20b.txt", `/${"a".repeat(300)}`, "*"],
+  ...["http://localhost/", "http://localhost/style.css", "http://localhost:99999/style.css"],
 ];
 
 /** Hosts that are this one, and such as `URL` refuses. */
@@ -160,6 +161,7 @@ export function siteQuestions(files: readonly string[]): readonly Question[] {
         (path): Question => [`GET ${path}`, `Host: ${host}`],
       ),
     ),
+    ["OPTIONS *"],
     ["GET /film.mp4", "Range: bytes=500000-600000"],
     onFile("Content-Length: 3"),
     ...RANGES.map((range) => `Range: ${range}`).flatMap((range): Question[] => [
