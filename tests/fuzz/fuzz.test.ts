@@ -5,6 +5,7 @@ import findings from "./findings.json" with { type: "json" };
 import { mutate } from "./mutate.ts";
 import { PROTOCOL_TARGETS } from "./protocol-targets.ts";
 import { PROXY_TARGETS } from "./proxy-targets.ts";
+import { SITE_TARGETS } from "./site-targets.ts";
 import type { Target } from "./target.ts";
 import { TEXT_TARGETS } from "./text-targets.ts";
 
@@ -13,7 +14,7 @@ import { TEXT_TARGETS } from "./text-targets.ts";
  * has a seed of its own, which is printed; FUZZ_SEED repeats one. What was found stands in findings.json for good.
  */
 
-const TARGETS = [...PROTOCOL_TARGETS, ...PROXY_TARGETS, ...TEXT_TARGETS, ...FILE_TARGETS];
+const TARGETS = [...PROTOCOL_TARGETS, ...PROXY_TARGETS, ...TEXT_TARGETS, ...SITE_TARGETS, ...FILE_TARGETS];
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 5);
 const SEED = process.env.FUZZ_SEED ?? String(Date.now());
 /** One input that takes longer is a finding too. */
