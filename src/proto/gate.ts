@@ -9,7 +9,7 @@ const MAC_BYTES = 16;
 const TOKEN_BYTES = NONCE_BYTES + MAC_BYTES;
 
 const GATE_LABEL = label("rvpn/2 gate");
-const TOKEN_CHARACTERS = Math.ceil((TOKEN_BYTES * 4) / 3);
+const TOKEN_FORM = new RegExp(`^[\\w-]{${Math.ceil((TOKEN_BYTES * 4) / 3)}}$`);
 const NO_TOKEN = new Uint8Array(TOKEN_BYTES);
 const NO_TOKEN_TEXT = encodeBase64url(NO_TOKEN);
 
@@ -46,11 +46,14 @@ export function checkGateToken(
   return bytes !== undefined && matches > 0 ? nonce : undefined;
 }
 
-/** The length is looked at first: a header may be 32 KiB long. Whatever it is, one text of a token's length is decoded. */
+/**
+ * The form is looked at first: a header may be 32 KiB long, and what is no base64url would be refused sooner than what is.
+ * Whatever it is, one text of a token's form is decoded.
+ */
 function decodeToken(token: string): Uint8Array | undefined {
-  const hasLength = token.length === TOKEN_CHARACTERS;
-  const bytes = decodeBase64url(hasLength ? token : NO_TOKEN_TEXT);
-  return hasLength && bytes?.length === TOKEN_BYTES ? bytes : undefined;
+  const hasForm = TOKEN_FORM.test(token);
+  const bytes = decodeBase64url(hasForm ? token : NO_TOKEN_TEXT);
+  return hasForm && bytes?.length === TOKEN_BYTES ? bytes : undefined;
 }
 
 function gateMac(primitives: Primitives, gateKey: Uint8Array, nonce: Uint8Array): Uint8Array {

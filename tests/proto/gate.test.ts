@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { nativePrimitives, type Primitives } from "../../src/proto/crypto/primitives/index.ts";
 import { checkGateToken, makeGateToken } from "../../src/proto/gate.ts";
 import { repeated } from "./support/bytes.ts";
@@ -56,6 +56,17 @@ describe("the gate's token", () => {
 
   test("the zero nonce and MAC that stand in for a bad token open nothing", () => {
     expect(checkGateToken("A".repeat(43), [current])).toBeUndefined();
+  });
+
+  test("costs one decoding, whatever the text", () => {
+    const decode = spyOn(Uint8Array, "fromBase64");
+    const token = makeGateToken(random(32), random);
+    for (const text of [token, "!".repeat(token.length), "\xff".repeat(token.length), `${token}A`, ""]) {
+      decode.mockClear();
+      checkGateToken(text, [current, previous]);
+      expect([text, decode.mock.calls.length]).toEqual([text, 1]);
+    }
+    decode.mockRestore();
   });
 
   test("costs one HMAC per key, whatever the text", () => {
