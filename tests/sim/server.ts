@@ -63,6 +63,7 @@ interface Host {
 export class SimServer {
   readonly #options: SimServerOptions;
   readonly #boot: Uint8Array;
+  readonly #gateKey: Uint8Array;
   readonly #tunnels: TunnelNames<Host>;
   readonly #deadlines = new Set<Timer>();
   readonly #detached: DetachedLedger;
@@ -72,6 +73,7 @@ export class SimServer {
   constructor(options: SimServerOptions) {
     this.#options = options;
     this.#boot = options.dice.random(16);
+    this.#gateKey = options.dice.random(32);
     const { detachedBytes } = options;
     this.#detached = new DetachedLedger({ perClient: detachedBytes, inAll: detachedBytes });
     this.#tunnels = new TunnelNames(options.forgetsDropped ? { ...NAMES, rememberMs: 0 } : NAMES);
@@ -132,6 +134,7 @@ export class SimServer {
     this.#options.onTaken(link, carrier);
     try {
       host.driver.tunnel.accept(link, hello, result, rest, this.#options.node.now);
+      host.driver.tunnel.sendGateKey(this.#gateKey);
     } catch (error) {
       host.driver.lose(link, "its Hello was not acceptable");
       throw error;
