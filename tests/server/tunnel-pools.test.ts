@@ -66,7 +66,7 @@ describe("the pools of one identity's tunnels", () => {
     await upload(other);
     await until(
       "another identity has a pool of its own",
-      () => registry.stats().pooledBytes > before + 400_000,
+      () => registry.stats().pooledBytes > before + 250_000,
     );
     for (const client of [...crowd, other]) await client.cut();
     unread.stop(true);
