@@ -71,7 +71,7 @@ export function makePlan(dice: Dice): Plan {
     path,
     slots: dice.chance(0.5) ? 1 : 2 + dice.int(2),
     // Never so young that renewals alone would keep a quiet tunnel busy.
-    linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(10_000, 120_000),
+    linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(20_000, 120_000),
     resumeWindowMs,
     detachedBytes: dice.chance(0.7) ? 1024 * KiB * KiB : dice.spread(4 * KiB, 512 * KiB),
     poolBytes: dice.chance(0.5) ? 64 * KiB * KiB : dice.spread(64 * KiB, 1024 * KiB),
