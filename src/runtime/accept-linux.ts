@@ -1,6 +1,5 @@
-import { dlopen, type Library } from "bun:ffi";
 import { withReserve } from "./descriptors.ts";
-import { libcPath } from "./libc.ts";
+import { linuxLibc } from "./libc.ts";
 
 /**
  * Accepts from a listening socket past Bun, with a descriptor of the reserve. Bun accepts from all of its listeners with
@@ -23,7 +22,7 @@ const POLLIN = 1;
 const SOCK_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
 
 export function openSpareAccept(): SpareAccept | undefined {
-  const libc = openLibc();
+  const libc = linuxLibc(SYMBOLS);
   if (libc === undefined) return undefined;
   return {
     isWaiting(listener) {
@@ -36,14 +35,4 @@ export function openSpareAccept(): SpareAccept | undefined {
       return fd < 0 ? undefined : fd;
     },
   };
-}
-
-function openLibc(): Library<typeof SYMBOLS>["symbols"] | undefined {
-  const path = process.platform === "linux" ? libcPath() : undefined;
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
-  } catch {
-    // A libc without these names: Bun's own accepting has to do.
-    return undefined;
-  }
 }

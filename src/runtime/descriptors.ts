@@ -1,5 +1,5 @@
-import { dlopen, type Library } from "bun:ffi";
-import { libcPath } from "./libc.ts";
+import type { Library } from "bun:ffi";
+import { linuxLibc } from "./libc.ts";
 
 /**
  * Descriptors that are kept back from whoever connects, so that a table which strangers have filled still leaves some:
@@ -30,7 +30,7 @@ let reserved: { readonly libc: Libc; readonly counts: Readonly<Record<ReserveUse
  * cannot be told. Bun has raised the soft limit to the hard one when it started.
  */
 export function reserveDescriptors(): number | undefined {
-  const libc = openLibc();
+  const libc = linuxLibc(SYMBOLS);
   const limits = libc === undefined ? undefined : readLimits(libc);
   if (libc === undefined || limits === undefined) return undefined;
   const all = Number(limits.hard);
@@ -60,16 +60,6 @@ export function withReserve<T>(use: ReserveUse, work: () => T): T {
     return work();
   } finally {
     writeSoft(libc, limits.soft, limits.hard);
-  }
-}
-
-function openLibc(): Libc | undefined {
-  const path = process.platform === "linux" ? libcPath() : undefined;
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
-  } catch {
-    // A libc without these names: there is no reserve.
-    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
-import { dlopen, type Library } from "bun:ffi";
+import type { Library } from "bun:ffi";
 import { mappedIpv4, parseIp } from "../runtime/address.ts";
 import { descriptorLimit } from "../runtime/descriptors.ts";
-import { libcPath } from "../runtime/libc.ts";
+import { linuxLibc } from "../runtime/libc.ts";
 
 /** An eighth of the descriptors: where fewer are free, as many connections are closed, and where none is, all idle ones. */
 const MARGIN_PART = 8;
@@ -30,7 +30,7 @@ export class IdleConnections {
 
   /** Undefined on other systems than Linux. */
   static open(options: IdleConnectionsOptions): IdleConnections | undefined {
-    const libc = openLibc();
+    const libc = linuxLibc(SYMBOLS);
     return libc === undefined ? undefined : new IdleConnections(options, libc);
   }
 
@@ -106,16 +106,6 @@ const SYMBOLS = {
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
 } as const;
 type Libc = Library<typeof SYMBOLS>["symbols"];
-
-function openLibc(): Libc | undefined {
-  const path = process.platform === "linux" ? libcPath() : undefined;
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
-  } catch {
-    // A libc without these names: idle connections have their ten seconds.
-    return undefined;
-  }
-}
 
 // Values and layouts of x86-64 and arm64: bits/socket.h, netinet/tcp.h, linux/tcp.h.
 const SHUT_RDWR = 2;

@@ -1,7 +1,7 @@
-import { dlopen, type Library, ptr } from "bun:ffi";
+import { type Library, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { systemCode } from "../runtime/errors.ts";
-import { libcPath } from "../runtime/libc.ts";
+import { linuxLibc } from "../runtime/libc.ts";
 
 /**
  * What networkInterfaces() leaves out on Linux: addresses of interfaces that are up without a carrier, such as a bridge
@@ -9,7 +9,7 @@ import { libcPath } from "../runtime/libc.ts";
  */
 export function openLinuxInterfaces(): (() => Uint8Array[] | undefined) | undefined {
   if (process.platform !== "linux") return undefined;
-  const libc = openLibc();
+  const libc = linuxLibc(SYMBOLS);
   if (libc === undefined) return undefined;
   return () => {
     const ipv4 = ipv4Addresses(libc);
@@ -24,16 +24,6 @@ const SYMBOLS = {
   close: { args: ["i32"], returns: "i32" },
 } as const;
 type Libc = Library<typeof SYMBOLS>["symbols"];
-
-function openLibc(): Libc | undefined {
-  const path = libcPath();
-  try {
-    return path === undefined ? undefined : dlopen(path, SYMBOLS).symbols;
-  } catch {
-    // A libc without these names: what networkInterfaces() lists has to do.
-    return undefined;
-  }
-}
 
 // Values and layouts of x86-64 and arm64: bits/socket.h, bits/ioctls.h, net/if.h.
 const AF_INET = 2;
