@@ -7,6 +7,7 @@ import type { World } from "./world.ts";
 
 const LONGEST_STALL_MS = 40_000;
 const LONGEST_DRAIN_MS = 20_000;
+const LONG_BETWEEN_MS = 10_000;
 /** The client gives a tunnel up 45 s after the resume window; it may be frozen when the last link goes. */
 const GIVEN_UP_MS = 45_000 + LONGEST_STALL_MS;
 
@@ -68,7 +69,10 @@ export class Faults {
 
   #schedule(): void {
     if (this.#world.plan.faults.length === 0) return;
-    const delay = -Math.log(1 - this.#dice.unit()) * this.#world.plan.faultEveryMs;
+    const { faultEveryMs } = this.#world.plan;
+    // Minutes without a link have little that could break.
+    const everyMs = this.#gone ? Math.max(faultEveryMs, LONG_BETWEEN_MS) : faultEveryMs;
+    const delay = -Math.log(1 - this.#dice.unit()) * everyMs;
     this.#next = this.#world.clock.after(delay, () => {
       this.#strike();
       this.#schedule();

@@ -70,7 +70,7 @@ export function makePlan(dice: Dice): Plan {
   return {
     path,
     slots: dice.chance(0.5) ? 1 : 2 + dice.int(2),
-    // Never so young that renewals alone would keep a quiet tunnel busy.
+    // Never so young that renewals alone, each with a gate key on all links, would keep a quiet tunnel busy.
     linkAgeMs: dice.chance(0.7) ? LIMITS.linkAgeMs : dice.spread(20_000, 120_000),
     resumeWindowMs,
     detachedBytes: dice.chance(0.7) ? 1024 * KiB * KiB : dice.spread(4 * KiB, 512 * KiB),
