@@ -3,7 +3,7 @@
  * test is a failure, because there nothing that a test needs may be missing. A file left behind in the folder for
  * temporary ones is a failure everywhere.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, bun, ensureInstalled, print, run, say } from "./tools.ts";
@@ -21,6 +21,8 @@ const report = join(directory, "report.xml");
 // Short: the paths of Unix sockets in it have at most 107 bytes.
 const temporary = join(directory, "t");
 mkdirSync(temporary);
+// A test that gives up root for a moment has to find its own files in it.
+for (const path of [directory, temporary]) chmodSync(path, 0o711);
 try {
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const exitCode = await run([bun, "test", ...reporter, ...process.argv.slice(2)], { TMPDIR: temporary });
