@@ -114,6 +114,7 @@ export class Relay implements StreamListener {
   }
 
   #awaitTurn(): void {
+    if (this.#waits) return;
     this.#waits = true;
     setImmediate(() => {
       this.#waits = false;
@@ -179,7 +180,13 @@ export class Relay implements StreamListener {
   onWritable(most?: number): void {
     if (this.#done || this.#writesSome(most)) return;
     this.#paused = false;
-    this.#resume();
+    this.#goOn();
+  }
+
+  /** Many may be told at once, and what one of them reads may be the last that there is room for: others must hear first. */
+  #goOn(): void {
+    if (this.#bulk) this.#awaitTurn();
+    else this.#resume();
   }
 
   /** Writes a little of what the socket has and leaves it paused; false if it is to be resumed. */
@@ -197,7 +204,7 @@ export class Relay implements StreamListener {
     this.#bulk = bytes !== undefined;
     if (bytes === undefined) return this.#socket.resume();
     this.#progressAt = performance.now();
-    if (this.#stream?.write(bytes) === false) this.#paused = true;
+    if (this.#stream?.write(bytes) === false) this.#pause();
     else this.#awaitTurn();
   }
 
@@ -219,7 +226,7 @@ export class Relay implements StreamListener {
     if (this.#done || !this.#held) return;
     this.#held = false;
     this.#progressAt = performance.now();
-    this.#resume();
+    this.#goOn();
   }
 
   /** Breaks both sides: idle half-closed stream, drain deadline, a dial that failed on the way. */

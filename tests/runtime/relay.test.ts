@@ -41,6 +41,7 @@ describe("a socket that gives much", () => {
       expect(socket.calls).not.toContain("resume");
       if (stop === "held") relay.go();
       else relay.onWritable();
+      await nextTurn();
       expect(socket.calls.at(-1)).toBe("resume");
     }
   });
