@@ -1,4 +1,5 @@
 import { parseIp } from "../runtime/address.ts";
+import { withReserve } from "../runtime/descriptors.ts";
 import { interfaceAddresses } from "../runtime/machine.ts";
 import { openLinuxInterfaces } from "./interfaces-linux.ts";
 import { maskAddress } from "./policy-rule.ts";
@@ -15,21 +16,32 @@ export type ReadOwnRanges = () => readonly OwnRange[] | undefined;
 /** An address that has just been added is closed after this. One look costs some tenths of a millisecond. */
 const READ_AGAIN_MS = 3_000;
 
-/** The addresses of this machine, as of a few seconds ago. Where the system cannot say, what it said last. */
+/**
+ * The addresses of this machine, as of a few seconds ago. Where the system cannot say, what it said last; and if it never
+ * has, any address may be one. It is asked at once, and with descriptors of the reserve: strangers may have all others.
+ */
 export class OwnAddresses {
   readonly #read: ReadOwnRanges;
   readonly #now: () => number;
-  #ranges: readonly OwnRange[] = [];
+  #ranges: readonly OwnRange[] | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(read: ReadOwnRanges = openSystem(), now: () => number = () => performance.now()) {
     this.#read = read;
     this.#now = now;
+    this.#refresh();
+  }
+
+  /** Whether the system has ever said. */
+  get known(): boolean {
+    return this.#ranges !== undefined;
   }
 
   /** The narrowest range that `address`, of 4 or 16 bytes, is in. */
   rangeOf(address: Uint8Array): OwnRange | undefined {
     this.#refresh();
+    if (this.#ranges === undefined)
+      return isLoopback(address) ? undefined : { address, length: address.length * 8 };
     let narrowest: OwnRange | undefined;
     for (const range of this.#ranges)
       if (range.length > (narrowest?.length ?? -1) && isIn(address, range)) narrowest = range;
@@ -39,7 +51,7 @@ export class OwnAddresses {
   #refresh(): void {
     const now = this.#now();
     if (now - this.#readAt < READ_AGAIN_MS) return;
-    const ranges = this.#read();
+    const ranges = withReserve("own", this.#read);
     if (ranges === undefined) return;
     this.#ranges = ranges;
     this.#readAt = now;

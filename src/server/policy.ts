@@ -49,10 +49,10 @@ const UNRULED: Decision = { permitted: true, rule: "no rule speaks against it" }
 export class DestinationPolicy {
   readonly #ipv4 = emptyNode();
   readonly #ipv6 = emptyNode();
-  readonly #own: Pick<OwnAddresses, "rangeOf">;
+  readonly #own: OwnAddresses;
 
   /** Throws UsageError for a text that is not `CIDR[:ports]`. */
-  constructor({ allow, deny }: PolicyTexts, own: Pick<OwnAddresses, "rangeOf"> = new OwnAddresses()) {
+  constructor({ allow, deny }: PolicyTexts, own = new OwnAddresses()) {
     this.#own = own;
     for (const { prefix, name, source } of SPECIAL_RANGES) {
       const rule = parsePolicyRule(prefix, "special range");
@@ -83,7 +83,13 @@ export class DestinationPolicy {
     const own = this.#own.rangeOf(judged);
     // At equal length the operator's word counts, as against any special range.
     if (own === undefined || own.length <= ruled.length) return ruled.decision;
-    return { permitted: false, rule: `${formatIp(own.address)}/${own.length} (this machine)` };
+    const perhaps = this.knowsMachine ? "" : "perhaps ";
+    return { permitted: false, rule: `${formatIp(own.address)}/${own.length} (${perhaps}this machine)` };
+  }
+
+  /** Whether the addresses of this machine are known. Until they are, only what `--allow` names exactly is permitted. */
+  get knowsMachine(): boolean {
+    return this.#own.known;
   }
 
   /** The decision of the rule with the longest prefix, and that prefix's length. */

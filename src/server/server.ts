@@ -145,6 +145,10 @@ class RvpnServer implements RunningServer, LiveServer {
     this.#crowdLooker = setInterval(() => idle?.look(), SERVER_LIMITS.crowdLookMs);
     const warning = descriptorWarning(this.#options.descriptors);
     if (warning !== undefined) this.#options.log.warn(warning);
+    if (!this.#options.policy.knowsMachine)
+      this.#options.log.warn(
+        "the addresses of this machine cannot be read: every address is refused as one of them",
+      );
     this.#options.log.info("listening", { address: this.#address, path: this.#options.path });
   }
 

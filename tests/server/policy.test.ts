@@ -230,6 +230,37 @@ describe("an address of this machine", () => {
   });
 });
 
+describe("a machine that has never said which addresses it has", () => {
+  const silent = new OwnAddresses(() => undefined);
+
+  test("may have any: what is not allowed by its very name is refused", () => {
+    const decide = policyOf({ allow: ["8.8.0.0/16", "10.0.0.5", "127.0.0.0/8", "::1/128"] }, silent);
+    expect(decide("1.1.1.1")).toEqual({ permitted: false, rule: "1.1.1.1/32 (perhaps this machine)" });
+    for (const address of ["8.8.4.4", "10.0.0.6", "2606:4700::5", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"])
+      expect([address, decide(address).permitted]).toEqual([address, false]);
+    for (const address of ["10.0.0.5", "127.0.0.1", "::1"])
+      expect([address, decide(address).permitted]).toEqual([address, true]);
+  });
+
+  test("is asked at once, and with every decision until it says", () => {
+    let addresses: { address: Uint8Array; length: number }[] | undefined;
+    let asked = 0;
+    const late = new OwnAddresses(() => {
+      asked += 1;
+      return addresses;
+    });
+    expect([asked, late.known]).toEqual([1, false]);
+    const decide = policyOf({}, late);
+    expect(decide("1.1.1.1").permitted).toBe(false);
+    addresses = [{ address: ip("8.8.4.4"), length: 32 }];
+    expect([decide("1.1.1.1").permitted, decide("8.8.4.4").permitted, late.known]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+});
+
 describe("a rule that cannot be read", () => {
   test.each([
     "",
