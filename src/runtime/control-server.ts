@@ -11,12 +11,15 @@ import { isAnswering } from "./control-client.ts";
 import { ControlConnection, type ControlHandler } from "./control-connection.ts";
 import { controlSocketOf, lastSocketOf, listeningPath, pointTo } from "./control-path.ts";
 import { CONTROL_LIMITS } from "./control-protocol.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { messageOf, UsageError } from "./errors.ts";
 import { isLockedHere, lockStateDir, StateDirBusy } from "./lock.ts";
 
 export interface ControlServer {
   /** Where it listens; usually `control.sock` in the state directory. */
   readonly path: string;
+  /** To be called some times a second where a reserve is kept: takes who waits for a descriptor, which Bun has none for. */
+  look(): void;
   /** Takes no further requests; those being handled are still answered. */
   close(): void;
 }
@@ -36,6 +39,7 @@ export async function serveControl(dir: string, handle: ControlHandler): Promise
     let closed = false;
     return {
       path,
+      look: () => listener.look(),
       close() {
         // Once only: by now the socket could be that of another.
         if (closed) return;
@@ -64,8 +68,8 @@ async function removeStale(dir: string, path: string): Promise<void> {
   rmSync(controlSocketOf(dir), { force: true });
 }
 
-/** Twice this, with what a command does then, stays well below the second in which a revocation takes effect. */
-const LOOK_EVERY_MS = 100;
+/** Whom Bun has left waiting for so long it cannot accept. A revocation takes effect within a second, all in all. */
+const LEFT_WAITING_MS = 100;
 
 class ControlListener {
   readonly #path: string;
@@ -81,9 +85,8 @@ class ControlListener {
     error: () => {},
   };
   readonly #listener: UnixSocketListener<ControlConnection | undefined>;
-  readonly #spare = openSpareAccept();
-  readonly #looker: ReturnType<typeof setInterval>;
-  #wasWaiting = false;
+  readonly #spare = descriptorLimit() === undefined ? undefined : openSpareAccept();
+  #looker: ReturnType<typeof setTimeout> | undefined;
 
   constructor(path: string, handle: ControlHandler) {
     this.#path = path;
@@ -91,20 +94,27 @@ class ControlListener {
     this.#listener = this.#listen();
     // The directory has been closed to others since before the socket was: it was never open to them.
     chmodSync(path, 0o600);
-    this.#looker = setInterval(() => this.#look(), LOOK_EVERY_MS);
-    this.#looker.unref();
   }
 
-  // Who has waited from one look to the next is not accepted by Bun, which has no descriptor to do so.
-  #look(): void {
+  look(): void {
+    if (this.#looker !== undefined || this.#waitedAt() === undefined) return;
+    this.#looker = setTimeout(() => {
+      this.#looker = undefined;
+      this.#acceptSpare();
+      // Another may have come meanwhile.
+      this.look();
+    }, LEFT_WAITING_MS);
+  }
+
+  /** The listening socket, if somebody waits there to be accepted. */
+  #waitedAt(): number | undefined {
     const listener = descriptorOf(this.#listener);
-    const isWaiting = listener !== undefined && this.#spare?.isWaiting(listener) === true;
-    if (isWaiting && this.#wasWaiting) this.#acceptSpare(listener);
-    this.#wasWaiting = isWaiting;
+    return listener !== undefined && this.#spare?.isWaiting(listener) === true ? listener : undefined;
   }
 
-  #acceptSpare(listener: number): void {
-    const fd = this.#spare?.accept(listener);
+  #acceptSpare(): void {
+    const listener = this.#waitedAt();
+    const fd = listener === undefined ? undefined : this.#spare?.accept(listener);
     if (fd === undefined) return;
     const options: FdSocketOptions<ControlConnection | undefined> = {
       fd,
@@ -147,7 +157,7 @@ class ControlListener {
   }
 
   close(): void {
-    clearInterval(this.#looker);
+    clearTimeout(this.#looker);
     this.#listener.stop();
     rmSync(this.#path, { force: true });
     for (const connection of this.#connections) connection.dropIfIdle();

@@ -69,7 +69,10 @@ export const SERVER_LIMITS = {
   refusalsCounted: 4_096,
   /** How often half-closed streams are looked through, and refusals of the policy told; their limit is ten minutes. */
   sweepMs: 60_000,
-  /** How often it is looked whether descriptors are short: less time than a client's dial may take. */
+  /**
+   * How often it is looked whether descriptors are short, and whether a command waits for one: less time than a client's
+   * dial may take, and than the second in which a revocation takes effect.
+   */
   crowdLookMs: 250,
   /** How often a drain looks whether the last stream is done. */
   drainPollMs: 50,

@@ -1,7 +1,13 @@
 import http from "node:http";
 import type { Server, ServerWebSocket } from "bun";
 import { kem, LIMITS, type PaddingPolicy, type Random } from "../proto/index.ts";
-import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
+import {
+  type ControlRequest,
+  type ControlServer,
+  type Json,
+  type JsonObject,
+  serveControl,
+} from "../runtime/control.ts";
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { unpaceListener } from "../runtime/loopback.ts";
@@ -92,7 +98,7 @@ class RvpnServer implements RunningServer, LiveServer {
   /** The other ends of all WebSockets. */
   readonly #peers = new Set<string>();
   #http: Server<SocketData> | undefined;
-  #control: { close(): void } | undefined;
+  #control: ControlServer | undefined;
   #expirySweeper: ReturnType<typeof setInterval> | undefined;
   #crowdLooker: ReturnType<typeof setInterval> | undefined;
   #stopping = false;
@@ -142,7 +148,10 @@ class RvpnServer implements RunningServer, LiveServer {
     }
     this.#expirySweeper = setInterval(() => this.#dropUnwelcome("expired"), SERVER_LIMITS.expirySweepMs);
     const idle = IdleConnections.open({ port: this.port, isLink: (peer) => this.#peers.has(peer) });
-    this.#crowdLooker = setInterval(() => idle?.look(), SERVER_LIMITS.crowdLookMs);
+    this.#crowdLooker = setInterval(() => {
+      idle?.look();
+      this.#control?.look();
+    }, SERVER_LIMITS.crowdLookMs);
     const warning = descriptorWarning(this.#options.descriptors);
     if (warning !== undefined) this.#options.log.warn(warning);
     if (!this.#options.policy.knowsMachine)

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -175,6 +175,17 @@ describe("the socket", () => {
     expect(serveControl(dir, () => null)).rejects.toThrow();
     await Bun.sleep(10);
     lockStateDir(dir).release();
+  });
+
+  test("never wakes a process that is idle and keeps no reserve, as a client is", async () => {
+    const timers = [spyOn(globalThis, "setInterval"), spyOn(globalThis, "setTimeout")];
+    try {
+      const { look } = await serve(() => null);
+      look();
+      expect(timers.map(({ mock }) => mock.calls)).toEqual([[], []]);
+    } finally {
+      for (const timer of timers) timer.mockRestore();
+    }
   });
 
   test("answers what it was handling when it was closed, and nothing after", async () => {
