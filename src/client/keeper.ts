@@ -1,6 +1,7 @@
 import {
   type Destination,
   type Identity,
+  type Link,
   type PaddingPolicy,
   type Random,
   REFUSALS,
@@ -75,7 +76,7 @@ export class Keeper {
       tunnel: new Tunnel({ role: "client", random, padding }),
       log,
       onEvent: (event) => this.#onEvent(event),
-      onLinkLost: (link, reason) => this.#links.lost(link, reason),
+      onLinkLost: (link, reason) => this.#lost(link, reason),
       onFailed: (error) => this.#end({ kind: "failed", error }),
     });
     this.#links = new LinkSet(this.#shell(), options.links);
@@ -244,6 +245,12 @@ export class Keeper {
     this.#links.accepted(slot, resumeWindowMs);
   }
 
+  // Also of a link whose successor has been offered, which is not told as lost: until Accept, nothing can start.
+  #lost(link: Link, reason: string): void {
+    this.#links.lost(link, reason);
+    this.#noteUse();
+  }
+
   #onUp(slot: number): void {
     const { log, onAccepted } = this.#options;
     this.#changedAt.set(slot, Date.now());
@@ -255,7 +262,6 @@ export class Keeper {
 
   #onDown(slot: number): void {
     this.#changedAt.set(slot, Date.now());
-    this.#noteUse();
     if (this.state !== "up") this.#lostAt = Date.now();
   }
 

@@ -65,7 +65,7 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   /** A request waits for a link. Call the result when it waits no more. */
   wait(): () => void {
     this.#waiting += 1;
-    if (this.state !== "up") for (const slot of this.slots) slot.hasten();
+    if (!this.takesStreams) for (const slot of this.slots) slot.hasten();
     let waiting = true;
     return () => {
       if (waiting) this.#waiting -= 1;

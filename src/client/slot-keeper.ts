@@ -9,6 +9,9 @@ const ACCEPT_DEADLINE_MS = 10_000;
 const YOUNG_MS = 200;
 const MAX_YOUNG = 5;
 
+/** A server that drains says so as soon as it has taken a link. One that says it this much later begins to go away. */
+const SETTLED_MS = 3_000;
+
 /** A process of the server, as its bundles name it. */
 export interface ServerProcess {
   /** 16 bytes. */
@@ -129,6 +132,7 @@ export class SlotKeeper<D extends FreshLink> {
    */
   leave(): void {
     if (!this.up) return;
+    if (!this.#leaving && this.#shell.now() - this.#upAt >= SETTLED_MS) this.#leaveBackoff.reset();
     this.#leaving = true;
     this.#replace = true;
     if (this.#next.kind === "none") this.#schedule(this.#leaveBackoff);
@@ -137,7 +141,7 @@ export class SlotKeeper<D extends FreshLink> {
   /** Somebody has begun to wait: the next dial is at most a second away. */
   hasten(): void {
     const far = this.#next.kind === "waiting" && this.#next.dueAt - this.#shell.now() > LONGEST_WAITED_FOR_MS;
-    if (far) this.#schedule();
+    if (far) this.#schedule(this.#leaving ? this.#leaveBackoff : this.#backoff);
   }
 
   /** The way to the server may be another one now: what was tried before counts for nothing. */

@@ -236,6 +236,31 @@ describe("a wire that swallows everything", () => {
   });
 });
 
+describe("a server whose Accept is lost, and whose older link is gone by then", () => {
+  test("is no tunnel: a request is told so after --wait, not after the deadline of Accept too", async () => {
+    const home = await newHome();
+    const echo = await listener(true);
+    const client = await home.startClient({ waitMs: 1_000 });
+    const [protocol] = PROTOCOLS;
+    const first = new Application(client, protocol?.request(echo.port) ?? "");
+    await until(() => first.told.startsWith("\x05\x00\x05\x00"));
+    home.wire.unaccepting = true;
+    home.wire.freeze();
+    first.say("held");
+    await until(() => home.wire.connections > 1);
+    await Bun.sleep(200);
+    home.wire.cutOldest();
+    await until(() => client.status().link !== "up");
+    const begun = performance.now();
+    const second = new Application(client, protocol?.request(echo.port) ?? "");
+    await until(() => second.ended || second.error !== undefined, 20_000);
+    expect(performance.now() - begun).toBeWithin(700, 4_000);
+    expect(second.told).toStartWith(protocol?.noTunnel ?? "nothing");
+    first.leave();
+    echo.close();
+  });
+});
+
 describe("a server with another identity than the expected one", () => {
   test("is named as such in the log, and not as one out of reach", async () => {
     const home = await newHome();

@@ -353,6 +353,57 @@ describe("a server that goes away", () => {
   });
 });
 
+describe("a server that goes away once more", () => {
+  /** After a minute the client has been told so on ten links, each as soon as it was up. */
+  function drained(): Bench {
+    const bench = new Bench();
+    bench.bringUp();
+    for (let times = 0; times < 10; times++) {
+      bench.set.leave(0);
+      bench.untilDial();
+      bench.bringUp();
+    }
+    return bench;
+  }
+
+  test("is asked for another link within a second once a request waits", () => {
+    const far: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const bench = drained();
+      bench.set.leave(0);
+      bench.set.wait();
+      far.push(bench.untilDial());
+      // And so it goes on, but not in a busy loop.
+      bench.bringUp();
+      bench.set.leave(0);
+      far.push(bench.untilDial());
+    }
+    expect(Math.max(...far)).toBeWithin(1, 1_001);
+  });
+
+  test("hours later, as servers are renewed, is asked at once each time", () => {
+    const bench = drained();
+    for (let hour = 0; hour < 10; hour++) {
+      bench.run(60 * MINUTE);
+      bench.set.leave(0);
+      bench.set.leave(0);
+      expect(bench.untilDial()).toBe(0);
+      bench.bringUp();
+    }
+  });
+
+  test("on the link on which it has said so before, is asked no sooner", () => {
+    const bench = drained();
+    bench.set.leave(0);
+    bench.run(4_000);
+    bench.set.leave(0);
+    bench.untilDial();
+    bench.bringUp();
+    bench.set.leave(0);
+    expect(bench.untilDial()).toBeGreaterThan(0);
+  });
+});
+
 describe("a server that has restarted", () => {
   test("is one decision for all slots", () => {
     const bench = new Bench(3);

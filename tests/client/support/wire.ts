@@ -8,6 +8,8 @@ export class Wire {
   target: number | undefined;
   /** Nothing comes back from the server, though everything reaches it. */
   holding = false;
+  /** On new connections nothing comes back once the client has said Hello, which is the second that it says. */
+  unaccepting = false;
   /** New connections are taken and lead nowhere. */
   silent = false;
   connections = 0;
@@ -34,8 +36,12 @@ export class Wire {
     const far = connect({ port: this.target, host: "127.0.0.1", allowHalfOpen: true });
     this.#keep(far);
     near.pipe(far);
+    let said = this.unaccepting ? 0 : Number.NEGATIVE_INFINITY;
+    near.on("data", () => {
+      said += 1;
+    });
     far.on("data", (bytes) => {
-      if (!this.holding && ordinal >= this.#frozenBefore) near.write(bytes);
+      if (said < 2 && !this.holding && ordinal >= this.#frozenBefore) near.write(bytes);
     });
     far.on("close", () => near.destroy());
     near.on("close", () => far.destroy());
@@ -65,6 +71,11 @@ export class Wire {
   /** Breaks the newest connections alone. */
   cutNewest(): void {
     for (const socket of [...this.#ends].slice(-2)) socket.resetAndDestroy();
+  }
+
+  /** Breaks the oldest connection alone. */
+  cutOldest(): void {
+    for (const socket of [...this.#ends].slice(0, 2)) socket.resetAndDestroy();
   }
 
   close(): void {
