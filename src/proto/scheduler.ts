@@ -89,7 +89,7 @@ export class Scheduler {
     stream.queue = "none";
   }
 
-  // A debt is kept: nobody gains by pausing.
+  // A debt is kept: nobody gains by a pause that is shorter than BULK_MEMORY_MS. A longer one makes a new stream of it.
   #addBulk(stream: Stream): void {
     stream.deficit = Math.min(stream.deficit, 0);
     this.#push(stream, "bulk");

@@ -90,7 +90,8 @@ export class IdleConnections {
 
 /** A connection's other end, as `isLink` is asked for it. */
 export function peerName(ip: string, port: number): string {
-  return nameOf(parseIp(ip) ?? new Uint8Array(), port);
+  // A link-local address comes with its zone, of which the kernel's bytes say nothing.
+  return nameOf(parseIp(ip.split("%", 1)[0] ?? "") ?? new Uint8Array(), port);
 }
 
 function nameOf(ip: Uint8Array, port: number): string {

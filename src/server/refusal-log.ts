@@ -38,7 +38,7 @@ export class RefusalLog {
     this.#log.info("destination refused", { client, reason });
   }
 
-  /** To be called once a minute: says how often each was refused, and forgets whoever was not. */
+  /** To be called once a minute, and at the end: says how often each was refused, and forgets whoever was not. */
   flush(): void {
     for (const [key, tally] of this.#tallies) {
       const { client, rule, untold } = tally;

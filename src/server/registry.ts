@@ -247,6 +247,7 @@ export class TunnelRegistry {
     clearInterval(this.#sweeper);
     this.#options.pool?.close();
     for (const [key] of [...this.#names.entries()]) this.#drop(key, "the server stops");
+    this.#refusals.flush();
   }
 
   #sweep(): void {

@@ -113,7 +113,9 @@ const POOL_PART = 32;
  * Pools of a new tunnel, each way, by how many tunnels its identity has already: of the n-th a full pool, or the n-th
  * part of the identity's share of the memory if that is less. All pools of one identity are so at most 2 × (1 + 1/2 + … +
  * 1/1,024) = 15 shares, whatever it closes and opens meanwhile: less than half of the memory, and with a full pool for
- * a share where there is little memory, 1 GB. Links hold as much as the sending pools once more, in WebSockets.
+ * a share where there is little memory, 1 GB. On top of them come, of each tunnel: in WebSockets as much as its sending pool;
+ * one read, which filled that pool (1 MiB); and what its streams may have beyond full pools, so that each goes on: as much as
+ * the sending pool once more, and 80 KiB a stream (`tunnelMemoryBound`).
  */
 export function poolBytesOf(tunnels: number, memoryBytes: number): number {
   const share = Math.max(LIMITS.poolBytes, Math.floor(memoryBytes / POOL_PART));

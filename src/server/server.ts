@@ -1,13 +1,7 @@
 import http from "node:http";
 import type { Server, ServerWebSocket } from "bun";
 import { kem, LIMITS, type PaddingPolicy, type Random } from "../proto/index.ts";
-import {
-  type ControlRequest,
-  type ControlServer,
-  type Json,
-  type JsonObject,
-  serveControl,
-} from "../runtime/control.ts";
+import { type ControlRequest, type Json, type JsonObject, serveControl } from "../runtime/control.ts";
 import { listenError } from "../runtime/listen-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { unpaceListener } from "../runtime/loopback.ts";
@@ -98,7 +92,7 @@ class RvpnServer implements RunningServer, LiveServer {
   /** The other ends of all WebSockets. */
   readonly #peers = new Set<string>();
   #http: Server<SocketData> | undefined;
-  #control: ControlServer | undefined;
+  #control: { look(): void; close(): void } | undefined;
   #expirySweeper: ReturnType<typeof setInterval> | undefined;
   #crowdLooker: ReturnType<typeof setInterval> | undefined;
   #stopping = false;
@@ -222,11 +216,13 @@ class RvpnServer implements RunningServer, LiveServer {
       onSettled: () => this.#unproven.delete(connection),
       onAdmitted: () => this.#buckets.giveBack(address, performance.now()),
     });
+    // Before it is one: what closes at once has closed by the end of the upgrade.
+    this.#peers.add(peer);
     if (server.upgrade(request, { data: { connection, peer } })) {
-      this.#peers.add(peer);
       this.#limitUnproven(connection);
       return undefined;
     }
+    this.#peers.delete(peer);
     connection.end();
     return this.#site.respond(request);
   }

@@ -45,7 +45,7 @@ export interface TunnelHostOptions {
   readonly onFailed: () => void;
 }
 
-/** The server's end of one tunnel: connects what the client asks for and relays it (step 5 of the journey). */
+/** The server's end of one tunnel: connects what the client asks for and relays it (step 8 of the journey in docs/ARCHITECTURE.md). */
 export class TunnelHost {
   readonly name: string;
   readonly clientKey: Uint8Array;

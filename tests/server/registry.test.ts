@@ -1,10 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { tunnelFlags } from "../../src/cli/client-options.ts";
+import { type Log, silentLog } from "../../src/runtime/log.ts";
 import { parseDuration } from "../../src/runtime/units.ts";
 import type { Dialer } from "../../src/server/dialer.ts";
 import type { TunnelRegistry } from "../../src/server/registry.ts";
 import { SERVER_LIMITS } from "../../src/server/server-limits.ts";
-import { dialerOf } from "./dialer-setup.ts";
+import { dialerOf, to } from "./dialer-setup.ts";
 import { IDLE, Target, TestClient, until, useRegistries } from "./registry-support.ts";
 
 const newRegistry = useRegistries();
@@ -279,6 +280,22 @@ describe("admission limits", () => {
     registry.close();
     await until("nothing is left", () => registry.stats().sockets === 0);
   });
+});
+
+test("what the policy has refused since the last full minute is told when the server ends", async () => {
+  const lines: string[] = [];
+  const info: Log["info"] = (message, fields = {}) =>
+    void lines.push(`${message} ${fields["count"] ?? "once"}`);
+  const registry = newRegistry({ log: { ...silentLog, info } });
+  const client = new TestClient(registry);
+  await client.dial(1);
+  const refused = Array.from({ length: 3 }, () => client.open(to("10.0.0.1", 22)));
+  await until("all are answered", () => refused.every(({ response }) => response !== undefined));
+  registry.close();
+  expect(lines.filter((line) => line.startsWith("destination"))).toEqual([
+    "destination refused once",
+    "destinations refused 2",
+  ]);
 });
 
 describe("a drain", () => {
