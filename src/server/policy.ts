@@ -41,8 +41,8 @@ const UNRULED: Decision = { permitted: true, rule: "no rule speaks against it" }
  * `--allow`, and both beat the built-in table of special ranges, or nobody could open exactly 10.0.0.0/8. A rule with
  * ports covers those ports only: for any other port the next shorter rule decides. What no rule covers is permitted.
  *
- * Each address of this machine is a special range of its own, also a public one: what listens on it is often meant for
- * whoever comes from outside through a firewall, and who dials it from here has passed that by.
+ * Addresses of this machine that no rule covers are denied, public as they may be: what listens on them is often meant
+ * for whoever comes from outside through a firewall, and who dials them from here has passed that by.
  *
  * Judge the address that will be connected to, never the name it came from (DNS rebinding).
  */
@@ -80,25 +80,24 @@ export class DestinationPolicy {
     );
     const judged = embeddedIpv4(address) ?? address;
     const ruled = this.#ruled(judged, port);
-    const own = this.#own.rangeOf(judged);
-    // At equal length the operator's word counts, as against any special range.
-    if (own === undefined || own.length <= ruled.length) return ruled.decision;
+    const own = ruled === UNRULED ? this.#own.rangeOf(judged) : undefined;
+    if (own === undefined) return ruled;
     const perhaps = this.knowsMachine ? "" : "perhaps ";
     return { permitted: false, rule: `${formatIp(own.address)}/${own.length} (${perhaps}this machine)` };
   }
 
-  /** Whether the addresses of this machine are known. Until they are, only what `--allow` names exactly is permitted. */
+  /** Whether the addresses of this machine are known. Until they are, only what `--allow` opens is permitted. */
   get knowsMachine(): boolean {
     return this.#own.known;
   }
 
-  /** The decision of the rule with the longest prefix, and that prefix's length. */
-  #ruled(judged: Uint8Array, port: number): { readonly decision: Decision; readonly length: number } {
+  /** The decision of the rule with the longest prefix. */
+  #ruled(judged: Uint8Array, port: number): Decision {
     let node: PrefixNode | undefined = judged.length === 4 ? this.#ipv4 : this.#ipv6;
-    let ruled = { decision: UNRULED, length: -1 };
+    let ruled = UNRULED;
     for (let bit = 0; node !== undefined; bit++) {
       const rule = node.rules.find(({ ports }) => covers(ports, port));
-      if (rule !== undefined) ruled = { decision: rule.decision, length: bit };
+      if (rule !== undefined) ruled = rule.decision;
       node = bitAt(judged, bit) === 0 ? node.zero : node.one;
     }
     return ruled;

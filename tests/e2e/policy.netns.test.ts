@@ -179,6 +179,7 @@ if (isInside) {
         "metadata.test",
         "::ffff:10.1.2.3",
         "8.8.4.4",
+        "9.9.5.5",
         "own.test",
       ])
         await expectConnected(world, host, port, reached);
@@ -193,7 +194,6 @@ if (isInside) {
         "0.0.0.0",
         "::",
         "8.8.4.9",
-        "9.9.5.5",
       ])
         await expectDenied(world, host, port, reached);
     });

@@ -16,6 +16,8 @@ interface OracleRule {
   readonly high: number;
   readonly permitted: boolean;
   readonly operators: boolean;
+  /** Of an address of this machine: it speaks where no other does. */
+  readonly isOwn?: boolean;
 }
 
 function toBits(bytes: Uint8Array): string {
@@ -38,6 +40,7 @@ function judgeSlowly(rules: readonly OracleRule[], address: Uint8Array, port: nu
   );
   covering.sort(
     (a, b) =>
+      Number(a.isOwn ?? false) - Number(b.isOwn ?? false) ||
       b.bits.length - a.bits.length ||
       Number(b.operators) - Number(a.operators) ||
       Number(a.permitted) - Number(b.permitted),
@@ -105,7 +108,7 @@ function randomRules(random: Random): { texts: PolicyTexts; rules: OracleRule[];
     .filter((address) => !HOLDS_IPV4.test(address.toHex()))
     .map((address) => ({ address, length: address.length * 8 }));
   for (const { address, length } of own)
-    rules.push({ ...oracleRule(address, length, 1, 65_535, false), operators: false });
+    rules.push({ ...oracleRule(address, length, 1, 65_535, false), operators: false, isOwn: true });
   for (let count = random(20); count > 0; count--) {
     const address = randomAddress(random);
     const length = [0, 5, 8, 16, 24, 32, 64, 127, 128][random(9)] ?? 0;

@@ -83,7 +83,7 @@ SIGTERM and SIGINT drain: open connections may finish, also those of a client wh
 comes back. A second signal resets what is open and ends the server; a third one kills it.
 A client whose link is lost finds its open connections as it left them if it is back within --resume-window.
 Addresses of this machine, of private networks and of cloud metadata are denied unless --allow names them: a range around
-an address of this machine does not open that one, and neither does one around the address of cloud metadata.`,
+the address of cloud metadata does not open that one.`,
   async run({ values, nameOf, without }) {
     const listen = parseListenAddress(values.listen, nameOf("listen"));
     const drainMs = timerOf(values.drain, nameOf("drain"));
