@@ -6,8 +6,8 @@ export const RESOLVE_LIMITS = {
   deadlineMs: 5_000,
   /** 64 at once gave 1,500 names a second; from 128 on some answers lacked a family (measured, docs/BUN-NOTES.md). */
   lookupsAtOnce: 64,
-  /** A page of a browser asks for dozens of names; this is many such pages at once. A client's share is fair-share.ts's. */
-  waitingLookups: 1_024,
+  /** A client alone has half (fair-share.ts): a thousand connections to names at once, of a crawler, are no flood. */
+  waitingLookups: 4_096,
   /** No real service lists more; a hostile name server may list thousands. */
   addressesPerName: 64,
   /** How often a failed look-up may read /etc/resolv.conf again: often enough to follow a network that just came up. */
@@ -22,8 +22,11 @@ export const DIAL_LIMITS = {
   staggerMs: 250,
   /** All of them are tried within 2 s of a dial, and each may hold a descriptor until the deadline. */
   addressesPerDial: 8,
-  /** Of all clients, each within its share (fair-share.ts). Times addressesPerDial it stays below 16,384 descriptors. */
-  pendingDials: 1_024,
+  /**
+   * Of all clients. One alone has half (fair-share.ts): a thousand connections at once are no flood. Nearly all of them
+   * hold one descriptor, and where those are few it is less (descriptor-limits.ts).
+   */
+  pendingDials: 4_096,
 } as const;
 
 assert(RESOLVE_LIMITS.deadlineMs < DIAL_LIMITS.deadlineMs, "a resolved name must leave time to connect");
