@@ -37,7 +37,7 @@ const SLEPT_MS = 3_000;
 
 /**
  * Gives a tunnel what it has none of: a clock, a timer, carriers and sockets (step 3 of the journey in
- * docs/ARCHITECTURE.md). After every input it hands out events and sends what is ready.
+ * docs/ARCHITECTURE.md). After every input it hands out events; what is ready is sent at the end of the turn.
  */
 export class TunnelDriver {
   readonly #tunnel: Tunnel;
