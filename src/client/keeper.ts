@@ -232,7 +232,7 @@ export class Keeper {
         this.#options.log.debug("link to be replaced", { ...this.#which(event.slot), reason: event.kind });
         if (event.kind !== "goAway") return this.#links.replace(event.slot);
         this.#links.leave(event.slot);
-        return this.#noteUse();
+        return this.#noteLoss();
       default:
         this.#options.log.debug("ignored", { event: event.kind });
     }
@@ -248,14 +248,16 @@ export class Keeper {
   // Also of a link whose successor has been offered, which is not told as lost: until Accept, nothing can start.
   #lost(link: Link, reason: string): void {
     this.#links.lost(link, reason);
-    this.#noteUse();
+    this.#noteLoss();
   }
 
   #onUp(slot: number): void {
     const { log, onAccepted } = this.#options;
     this.#changedAt.set(slot, Date.now());
     // The link of a server that drains says so in the same packet.
-    queueMicrotask(() => this.#noteUse());
+    queueMicrotask(() => {
+      if (this.#links.takesStreams) this.#downSince = undefined;
+    });
     log.info("link up", this.#which(slot));
     onAccepted();
   }
@@ -265,8 +267,8 @@ export class Keeper {
     if (this.state !== "up") this.#lostAt = Date.now();
   }
 
-  #noteUse(): void {
-    this.#downSince = this.#links.takesStreams ? undefined : (this.#downSince ?? performance.now());
+  #noteLoss(): void {
+    if (!this.#links.takesStreams) this.#downSince ??= performance.now();
   }
 
   /** Names the link in the log, where there are several. */

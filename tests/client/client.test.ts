@@ -62,7 +62,7 @@ describe.each(PROTOCOLS)("a request by $name", ({ request, connected, noTunnel, 
     const begun = performance.now();
     const application = new Application(client, request(echo.port));
     await until(() => application.ended || application.error !== undefined);
-    expect(performance.now() - begun).toBeWithin(700, 3_000);
+    expect(performance.now() - begun).toBeWithin(995, 2_000);
     expect(application.told).toStartWith(noTunnel);
     running.leave();
     await drained;
