@@ -14,6 +14,8 @@ interface Counts {
   readonly skipped: number;
 }
 
+const MAX_FAILURE_LINES = 40;
+
 await ensureInstalled();
 if (process.env["RVPN_BIN"] === undefined) await build();
 const directory = mkdtempSync(join(tmpdir(), "rvpn-test-"));
@@ -26,11 +28,12 @@ for (const path of [directory, temporary]) chmodSync(path, 0o711);
 try {
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const exitCode = await run([bun, "test", ...reporter, ...process.argv.slice(2)], { TMPDIR: temporary });
-  const counts = await readCounts(report);
+  const { counts, failures } = await readReport(report);
   const strict = process.env["CI"] === "true";
   const left = readdirSync(temporary);
   const whole = exitCode !== 0 && counts.failed === 0 ? 1 : 0;
   const failed = counts.failed + (strict ? counts.skipped : 0) + whole + (left.length > 0 ? 1 : 0);
+  for (const failure of failures) say(failure);
   if (left.length > 0) say(`left behind in the folder for temporary files: ${left.join(", ")}`);
   if (counts.skipped > 0) say(`${counts.skipped} skipped${strict ? ", which counts as failed here" : ""}`);
   print(`${counts.passed} passed, ${failed} failed`);
@@ -39,8 +42,8 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** The sums in the head of a JUnit report. A run that wrote none has failed as a whole. */
-async function readCounts(path: string): Promise<Counts> {
+/** What a JUnit report says. A run that wrote none has failed as a whole. */
+async function readReport(path: string): Promise<{ counts: Counts; failures: string[] }> {
   const xml = await Bun.file(path)
     .text()
     .catch(() => "");
@@ -48,5 +51,22 @@ async function readCounts(path: string): Promise<Counts> {
   const count = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
   const failed = count("failures") + count("errors");
   const skipped = count("skipped");
-  return { passed: count("tests") - failed - skipped, failed, skipped };
+  const counts = { passed: count("tests") - failed - skipped, failed, skipped };
+  return { counts, failures: readFailures(xml) };
+}
+
+/** Each failure again with its name: where only the end of a long output is kept, it is in that. */
+function readFailures(xml: string): string[] {
+  const cases = /<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*>\s*<failure[^>]*>([^<]*)</g;
+  return [...xml.matchAll(cases)].map(([, name = "", file = "", text = ""]) => {
+    const lines = unescapeXml(text).trimEnd().split("\n");
+    return [`failed: ${unescapeXml(name)}, in ${file}`, ...lines.slice(0, MAX_FAILURE_LINES)].join("\n");
+  });
+}
+
+function unescapeXml(text: string): string {
+  const named: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code: string | undefined, name: string | undefined) =>
+    code === undefined ? (named[name ?? ""] ?? whole) : String.fromCodePoint(Number(code)),
+  );
 }
