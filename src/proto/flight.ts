@@ -18,8 +18,8 @@ const STARTUP_GROWTH = 1.25;
 const STARTUP_ROUNDS = 3;
 const STARTUP_GAIN = 2;
 /** So many round trips in a row that are this much above the shortest have found a queue: the path is full. */
-const STARTUP_DELAYED = 8;
-const STARTUP_DELAY_MS = 2 * LIMITS.queueDelayMs;
+const STARTUP_DELAYED = 3;
+const STARTUP_DELAY_MS = LIMITS.queueDelayMs;
 /** Rate samples older than one to two of these are forgotten; long enough to span a pause of the application. */
 const RATE_WINDOW_MS = 1_000;
 /** The shortest round trip is measured anew after this, in case the path has changed. */

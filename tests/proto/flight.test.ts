@@ -50,7 +50,7 @@ describe.each(PATHS)("on %s", (_, rate, rttMs) => {
 });
 
 describe("a young flight", () => {
-  test("starts with 256 KiB and doubles every round until the rate grows no more", () => {
+  test("starts with 64 KiB and doubles every round until the rate grows no more", () => {
     const rate = 1_000 * MBIT;
     const path = new PathSimulation({ rate, rttMs: 50 });
     path.run(60);
@@ -61,8 +61,8 @@ describe("a young flight", () => {
     });
     const ratios = limits.slice(1, 6).map((limit, index) => limit / (limits[index] ?? 1));
     for (const ratio of ratios) expect(ratio).toBeWithin(1.3, 3);
-    // From 256 KiB to 8.75 MB by doubling takes five to six rounds.
-    expect(limits.findIndex((limit) => limit > ideal(rate, 50))).toBeLessThanOrEqual(7);
+    // From 64 KiB to 8.75 MB by doubling takes seven to eight rounds.
+    expect(limits.findIndex((limit) => limit > ideal(rate, 50))).toBeLessThanOrEqual(9);
   });
 
   test("fills 20 Mbit/s within the first second", () => {
@@ -71,7 +71,19 @@ describe("a young flight", () => {
     expect(path.deliveredBytes / (1_000 * 20 * MBIT)).toBeGreaterThan(0.9);
   });
 
-  // 256 KiB are two seconds of such a path.
+  // What is typed beside it waits for this queue.
+  test("overfills 20 Mbit/s by 40 ms at most, and for less than 50 ms by more than 30", () => {
+    const path = new PathSimulation({ rate: 20 * MBIT, rttMs: 50 });
+    const peaks = Array.from({ length: 300 }, () => {
+      path.peakQueueMs = 0;
+      path.run(10);
+      return path.peakQueueMs;
+    });
+    expect(Math.max(...peaks)).toBeLessThan(40);
+    expect(peaks.filter((peak) => peak > 30).length).toBeLessThan(5);
+  });
+
+  // 64 KiB are half a second of such a path.
   test("leaves no queue of seconds on 1 Mbit/s", () => {
     const path = new PathSimulation({ rate: MBIT, rttMs: 50 });
     path.run(10_000);
@@ -144,14 +156,14 @@ describe("samples", () => {
 });
 
 describe("bounds", () => {
-  test("before the first acknowledgement 256 KiB may be in flight", () => {
+  test("before the first acknowledgement 64 KiB may be in flight", () => {
     const flight = new Flight();
     expect([flight.limitBytes, flight.rate, flight.rttMs]).toEqual([LIMITS.initialFlightBytes, 0, undefined]);
     flight.sent(LIMITS.initialFlightBytes, false, 0);
     expect(flight.freeBytes).toBe(0);
   });
 
-  test("never more than 64 MiB, and packets of 1.4 to 256 KiB, whatever the peer acknowledges", () => {
+  test("never more than 64 MiB, and packets of 1.4 KiB to 1 MiB, whatever the peer acknowledges", () => {
     const fast = new Flight();
     fast.acked(1e12, fast.sent(1e12, false, 0), 0, 0.001);
     expect([fast.limitBytes, fast.packetBytes]).toEqual([LIMITS.maxFlightBytes, LIMITS.maxChunkBytes]);
