@@ -28,6 +28,8 @@ describeWith(programsFor("direct"), `mixed load for ${SECONDS} s`, () => {
 
 async function soak(world: World): Promise<void> {
   const { server, client } = world;
+  // The second link comes after the first, for which the world has waited.
+  await eventuallyEqual(async () => (await client.status()).links.map(({ state }) => state), ["up", "up"]);
   const before = [server.child, client.child].map(descriptorsOf);
   const samples = await underLoad(world);
   await expectNothingOpen(world, before);

@@ -12,6 +12,8 @@ export interface Status {
   readonly streams: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Every slot of `--links`. */
+  readonly links: readonly { readonly state: string }[];
   readonly lastReason?: string;
 }
 
