@@ -16,20 +16,22 @@ const FEW = 4_096;
 
 /**
  * The limits, lowered to what so many descriptors can hold: who was let in then hears "overloaded" before the process
- * has no descriptor left. Parts of the table: streams a half, links a quarter, dials an eighth, unproven links and
- * sockets connected ahead a sixteenth each. What is over is the web site's and the resolver's.
+ * has no descriptor left. Sixteenths of the table: streams nine, which lets ten thousand be open where 20,000 are allowed;
+ * links three, dials two, unproven links and sockets connected ahead one each. What a dial has belongs to a stream but for
+ * its second attempts, so that most of its part is left to the web site and the resolver.
  */
 export function limitsWithin(descriptors = Number.POSITIVE_INFINITY): DescriptorLimits {
-  const part = (most: number, of: number) => Math.min(most, Math.max(1, Math.floor(descriptors / of)));
+  const part = (most: number, sixteenths: number) =>
+    Math.min(most, Math.max(1, Math.floor((descriptors * sixteenths) / 16)));
   return {
     admission: {
       ...SERVER_LIMITS,
-      streams: part(SERVER_LIMITS.streams, 2),
-      links: part(SERVER_LIMITS.links, 4),
+      streams: part(SERVER_LIMITS.streams, 9),
+      links: part(SERVER_LIMITS.links, 3),
     },
-    pool: { ...POOL_LIMITS, inAll: part(POOL_LIMITS.inAll, 16) },
-    unproven: part(SERVER_LIMITS.unproven, 16),
-    pendingDials: part(DIAL_LIMITS.pendingDials, 8),
+    pool: { ...POOL_LIMITS, inAll: part(POOL_LIMITS.inAll, 1) },
+    unproven: part(SERVER_LIMITS.unproven, 1),
+    pendingDials: part(DIAL_LIMITS.pendingDials, 2),
   };
 }
 

@@ -13,6 +13,10 @@ describe("the limits of a server", () => {
       expect(limit).toBeGreaterThan(0);
   });
 
+  test("let a client have ten thousand streams where 20,000 descriptors are allowed", () => {
+    expect(limitsWithin(19_936).admission.streams).toBeGreaterThan(10_000);
+  });
+
   test("are the usual ones where there are enough, or nobody knows how many", () => {
     const usual = {
       admission: SERVER_LIMITS,
@@ -26,7 +30,7 @@ describe("the limits of a server", () => {
 
   test("are told to the operator where they are low, with what to do", () => {
     expect(descriptorWarning(960)).toBe(
-      "few descriptors: 480 streams and 240 links at once; raise the limit (ulimit -n, LimitNOFILE=)",
+      "few descriptors: 540 streams and 180 links at once; raise the limit (ulimit -n, LimitNOFILE=)",
     );
     expect([descriptorWarning(19_936), descriptorWarning(undefined)]).toEqual([undefined, undefined]);
   });
