@@ -137,6 +137,8 @@ export class LinkSet<D extends FreshLink> implements SlotOwner<D> {
   }
 
   isWaitedFor(slot: SlotKeeper<D>): boolean {
+    // What runs is carried by the link that is up, and each new one would only make it start slowly again.
+    if (slot.isLeaving) return this.#waiting > 0;
     // Where another link is up the server can be reached, and streams of this slot may wait for it.
     const reachable = this.slots.some((other) => other !== slot && other.up);
     return reachable ? !slot.refused : this.#waiting > 0 || this.#shell.holdsBytes();

@@ -1,12 +1,15 @@
 /** The part of a keeper that says how long there has been no link. */
 export interface Downtime {
-  /** For how long no link has been up, in ms; 0 while one is. */
+  /** For how long no link has been up on which a stream could start, in ms; 0 while one is. */
   readonly downMs: number;
 }
 
+/** Timers may be a little early, and `--wait 0s` is no reason to look all the time. */
+const MIN_LOOK_MS = 20;
+
 /**
- * How long one request waits for a link: `waitMs` without one, however often it comes and goes before. While a link is
- * up the request waits for the far server, which has its own deadline.
+ * How long one request waits for a link: `waitMs` without one, however often it comes and goes before. One whose server
+ * goes away does not count. While a link is up the request waits for the far server, which has its own deadline.
  */
 export class Patience {
   readonly #downtime: Downtime;
@@ -28,9 +31,9 @@ export class Patience {
   }
 
   #look(): void {
-    const waited = Math.min(this.#downtime.downMs, performance.now() - this.#begunAt);
-    if (waited >= this.#waitMs) return this.#onOver();
-    // Timers may be a little early: never in a busy loop.
-    this.#timer = setTimeout(() => this.#look(), Math.max(this.#waitMs - waited, 1));
+    const { downMs } = this.#downtime;
+    const waited = Math.min(downMs, performance.now() - this.#begunAt);
+    if (downMs > 0 && waited >= this.#waitMs) return this.#onOver();
+    this.#timer = setTimeout(() => this.#look(), Math.max(this.#waitMs - waited, MIN_LOOK_MS));
   }
 }

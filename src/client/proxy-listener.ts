@@ -11,9 +11,13 @@ export class ProxyListener {
   readonly #listener: TCPSocketListener<ProxyConnection | undefined>;
   readonly #connections = new Set<ProxyConnection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #keeper: ProxyOptions["keeper"];
+  /** When a sweep found no link last, on performance.now(). */
+  #noLinkAt = 0;
 
   /** Listens at once; port 0 takes any free one. @throws UsageError when the port is taken */
   constructor(hostname: string, port: number, options: ProxyOptions) {
+    this.#keeper = options.keeper;
     this.#listener = this.#listen(hostname, port, options);
     unpaceListener(this.port);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
@@ -64,9 +68,11 @@ export class ProxyListener {
 
   #sweep(): void {
     const now = performance.now();
+    // Nothing can move meanwhile, and the server does not count that time either.
+    if (this.#keeper.state !== "up") this.#noLinkAt = now;
     for (const connection of [...this.#connections]) {
-      const since = connection.halfClosedSince;
-      if (since !== undefined && now - since > LIMITS.halfClosedIdleMs) connection.abort("idle");
+      const since = Math.max(connection.halfClosedSince ?? now, this.#noLinkAt);
+      if (now - since > LIMITS.halfClosedIdleMs) connection.abort("idle");
     }
   }
 }

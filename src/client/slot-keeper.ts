@@ -102,6 +102,11 @@ export class SlotKeeper<D extends FreshLink> {
     return this.up && !this.#leaving;
   }
 
+  /** A link is up whose server has said that it goes away. */
+  get isLeaving(): boolean {
+    return this.up && this.#leaving;
+  }
+
   get state(): LinkState {
     if (this.up) return "up";
     return this.#next.kind === "dialling" || this.#next.kind === "offered" ? "connecting" : "down";
@@ -203,7 +208,6 @@ export class SlotKeeper<D extends FreshLink> {
       this.#failed(problem, reason);
     } else if (this.#current === link) {
       this.#current = undefined;
-      this.#left();
       // A server closes the older link as it takes the newer one, and that is here before Accept: no fault, nothing to tell.
       if (this.#next.kind === "offered") this.#handedOver = reason;
       else this.#down(reason);
@@ -213,6 +217,7 @@ export class SlotKeeper<D extends FreshLink> {
 
   #down(reason: string): void {
     this.#handedOver = undefined;
+    this.#left();
     this.#young = this.#shell.now() - this.#upAt < YOUNG_MS ? this.#young + 1 : 0;
     this.lastReason = reason;
     if (this.#running) this.#shell.onDown(this.slot, reason);

@@ -20,6 +20,13 @@ const STARTUP_GAIN = 2;
 /** So many round trips in a row that are this much above the shortest have found a queue: the path is full. */
 const STARTUP_DELAYED = 3;
 const STARTUP_DELAY_MS = LIMITS.queueDelayMs;
+/**
+ * Over a long path a round's own burst looks like a queue, and ends the doubling early; and a path may get faster. After a
+ * round that met less than this share of the queue which it may have, this multiple of what the path holds may be in
+ * flight: more than that queue beyond 40 ms of round trip.
+ */
+const GROWTH_QUEUE_SHARE = 0.25;
+const GROWTH_GAIN = 1.5;
 /** Rate samples older than one to two of these are forgotten; long enough to span a pause of the application. */
 const RATE_WINDOW_MS = 1_000;
 /** The shortest round trip is measured anew after this, in case the path has changed. */
@@ -36,7 +43,7 @@ const PACKET_SHARE = 4;
 const MIN_INTERVAL_MS = 0.5;
 
 /**
- * Keeps in flight about rate × shortest round trip, and a queue of 20 ms or 2 MiB. Rate and round trip are taken from
+ * Keeps in flight about rate × shortest round trip, and a queue of 20 ms, or 2 MiB, or 4 ms. Rate and round trip are taken from
  * packet acknowledgements (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later
  * byte back by seconds; this keeps the queue in the tunnel, where streams can be scheduled.
  */
@@ -55,6 +62,12 @@ export class Flight {
   #startupRate = 0;
   #startupStalls = 0;
   #roundEnd = 0;
+  /** Shortest round trip of this round. */
+  #roundRttMs = Number.POSITIVE_INFINITY;
+  /** A probe kept the queue away in this round. */
+  #roundProbed = false;
+  /** The last round met no queue. */
+  #grows = false;
   #delayed = 0;
   #probe: RttProbe | undefined;
   /** After a probe: grows with every acknowledgement, so that the path is not filled again by one burst. */
@@ -81,8 +94,10 @@ export class Flight {
   }
 
   get #fullFlightBytes(): number {
-    const gain = this.#startup ? STARTUP_GAIN : 1;
-    const bytes = gain * (this.rate * (this.#rttMinMs ?? 0) + queueBytes(this.rate));
+    const path = this.rate * (this.#rttMinMs ?? 0);
+    const full = path + queueBytes(this.rate);
+    const steady = this.#grows ? Math.max(full, GROWTH_GAIN * path) : full;
+    const bytes = this.#startup ? STARTUP_GAIN * full : steady;
     const floor = this.#startup ? LIMITS.initialFlightBytes : LIMITS.minFlightBytes;
     return Math.min(Math.max(Math.floor(bytes), floor), LIMITS.maxFlightBytes);
   }
@@ -142,6 +157,7 @@ export class Flight {
   }
 
   #sampleRtt(rttMs: number, sentAt: number, now: number): void {
+    this.#roundRttMs = Math.min(this.#roundRttMs, rttMs);
     this.#smoothedRttMs =
       this.#smoothedRttMs === undefined ? rttMs : this.#smoothedRttMs + (rttMs - this.#smoothedRttMs) / 8;
     if (this.#rttMinMs === undefined || rttMs <= this.#rttMinMs) this.#foundRtt(rttMs, now);
@@ -193,6 +209,11 @@ export class Flight {
   // One round: everything in flight at its start has been acknowledged.
   #endRound(appLimited: boolean): void {
     this.#roundEnd = this.#delivered + this.#inFlight;
+    const queuedBytes = (this.#roundRttMs - (this.#rttMinMs ?? 0)) * this.rate;
+    const metNoQueue = queuedBytes < GROWTH_QUEUE_SHARE * queueBytes(this.rate);
+    if (!appLimited) this.#grows = metNoQueue && !this.#startup && !this.#roundProbed;
+    this.#roundRttMs = Number.POSITIVE_INFINITY;
+    this.#roundProbed = this.#probe !== undefined || this.#rampBytes < this.#fullFlightBytes;
     // A few small requests do not show what the path carries: they must not end the doubling.
     if (!this.#startup || appLimited) return;
     if (this.rate >= this.#startupRate * STARTUP_GROWTH) {

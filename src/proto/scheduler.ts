@@ -40,13 +40,19 @@ export class Scheduler {
     this.#push(stream, "first");
   }
 
-  /** The stream whose turn it is, still queued; of those that have come down to `lowest` at most. */
+  /**
+   * The stream whose turn it is, still queued; of those that have come down to `lowest` at most. Where that leaves the
+   * bulk streams out, small ones have no lead over them that they could not pay back: else a few would take everything.
+   */
   next(lowest: Level = "bulk"): Stream | undefined {
-    if (lowest === "first") return this.#first[0];
     const small = this.#first[0] ?? this.#fresh[0];
-    if (lowest === "fresh") return small;
-    const smallFirst = this.#freshLead <= 0;
-    return smallFirst ? (small ?? this.#nextBulk()) : (this.#nextBulk() ?? small);
+    const lead = this.#bulk.length > 0 ? this.#freshLead : 0;
+    const smallFirst = lead <= 0;
+    if (lowest === "bulk") {
+      return smallFirst ? (small ?? this.#nextBulk()) : (this.#nextBulk() ?? small);
+    }
+    if (lowest === "fresh" && smallFirst) return small;
+    return lead <= FRESH_BYTES ? this.#first[0] : undefined;
   }
 
   /** The first of the bulk streams whose share of this round leaves it something to send; the others wait on. */

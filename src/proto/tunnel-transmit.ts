@@ -112,7 +112,8 @@ function addResets(attached: AttachedLink, draft: Draft): void {
 function addUpdates(core: TunnelCore, attached: AttachedLink, draft: Draft, now: number): void {
   const rttMs = attached.link.flight.rttMs ?? 0;
   for (const stream of attached.updates) {
-    if (draft.length + DATA_HEADER_BYTES > CONTROL_BYTES) return;
+    // The others must not wait until there is something else to send.
+    if (draft.length + DATA_HEADER_BYTES > CONTROL_BYTES) return attached.link.promptWithin(now);
     const maxWindow = Math.min(LIMITS.maxWindowBytes, Math.floor(core.streams.ourPoolFree / 2));
     core.streams.settle(stream, () => {
       const credit = stream.receiving.update(now, rttMs, maxWindow);

@@ -56,6 +56,8 @@ export class Relay implements StreamListener {
   #bulk = false;
   /** The tunnel has no link: nothing is read, whatever the stream would take. */
   #held = false;
+  /** What it may write in spite of a full pool, once it is held no more. */
+  #heldMost: number | undefined;
   /** A write has failed. Bun tells a paused socket nothing more then, and may report the end of others as a clean one. */
   #broken = false;
   #finArrived = false;
@@ -174,11 +176,13 @@ export class Relay implements StreamListener {
   }
 
   onFull(): void {
+    this.#heldMost = undefined;
     if (!this.#done && !this.#paused) this.#pause();
   }
 
   onWritable(most?: number): void {
-    if (this.#done || this.#writesSome(most)) return;
+    if (this.#held) this.#heldMost = most;
+    if (this.#done || (this.#held && most !== undefined) || this.#writesSome(most)) return;
     this.#paused = false;
     this.#goOn();
   }
@@ -191,7 +195,7 @@ export class Relay implements StreamListener {
 
   /** Writes a little of what the socket has and leaves it paused; false if it is to be resumed. */
   #writesSome(most: number | undefined): boolean {
-    if (most === undefined || this.#socket === undefined || this.#held || this.#inputEnded) return false;
+    if (most === undefined || this.#socket === undefined || this.#inputEnded) return false;
     const bytes = readSome(this.#socket, most);
     if (bytes === undefined) return false;
     this.#progressAt = performance.now();
@@ -226,7 +230,10 @@ export class Relay implements StreamListener {
     if (this.#done || !this.#held) return;
     this.#held = false;
     this.#progressAt = performance.now();
-    this.#goOn();
+    const most = this.#heldMost;
+    this.#heldMost = undefined;
+    if (most === undefined) this.#goOn();
+    else this.onWritable(most);
   }
 
   /** Breaks both sides: idle half-closed stream, drain deadline, a dial that failed on the way. */
@@ -252,7 +259,7 @@ export class Relay implements StreamListener {
     const written = this.#unwritten.flush(this.#socket);
     if (written === undefined) {
       this.#broken = true;
-      // Of a socket that is not paused the rest of the input is still to come, then its end.
+      // Of another one the rest of the input is still to come, then its end; one that waits for its turn is resumed by it.
       if (this.#paused || this.#held) this.abort("connection");
       return;
     }

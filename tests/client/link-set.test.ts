@@ -337,6 +337,42 @@ describe("a server that goes away", () => {
     expect(dials).toBeWithin(4, 16);
   });
 
+  // The server closes the older link as it takes the newer one, which may be heard before Accept.
+  test("is asked less and less often though each link dies before its successor is accepted", () => {
+    const bench = new Bench();
+    bench.holdsBytes = true;
+    let link = bench.bringUp();
+    const begun = bench.clock.now;
+    let dials = 0;
+    while (bench.clock.now - begun < 30_000 && dials < 100) {
+      bench.set.leave(0);
+      bench.untilDial();
+      const next = bench.answer(bench.dial());
+      bench.lose(link, "closed");
+      bench.set.accepted(0);
+      link = next;
+      dials += 1;
+    }
+    expect(dials).toBeWithin(4, 16);
+  });
+
+  test("is asked as rarely by each of several slots", () => {
+    const bench = new Bench(2);
+    for (const slot of [0, 1]) bench.bringUp(slot);
+    for (let times = 0; times < 10; times++) {
+      bench.set.leave(1);
+      bench.untilDial(1);
+      bench.bringUp(1);
+    }
+    const waits = Array.from({ length: 10 }, () => {
+      bench.set.leave(1);
+      const waited = bench.untilDial(1);
+      bench.bringUp(1);
+      return waited;
+    });
+    expect(Math.max(...waits)).toBeGreaterThan(2_000);
+  });
+
   test("is followed at once when it is gone, however far away the next dial was", () => {
     const bench = new Bench();
     let link = bench.bringUp();

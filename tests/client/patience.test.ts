@@ -31,6 +31,18 @@ describe("a request waits", () => {
     expect(await waited(100, never, 4 * WAIT_MS)).toBeUndefined();
   });
 
+  test("not at all where that is 0, and for the far server all the same", async () => {
+    const over = { count: 0 };
+    const downtime = { downMs: 0 };
+    const patience = new Patience(downtime, 0, () => void over.count++);
+    await Bun.sleep(100);
+    expect(over.count).toBe(0);
+    downtime.downMs = 1;
+    await Bun.sleep(100);
+    patience.end();
+    expect(over.count).toBe(1);
+  });
+
   test("its whole time again after a link that came and went", async () => {
     expect(await waited(100, 300, 2_000)).toBeWithin(300 + WAIT_MS - 1, 300 + WAIT_MS + 150);
   });

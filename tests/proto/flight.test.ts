@@ -71,6 +71,17 @@ describe("a young flight", () => {
     expect(path.deliveredBytes / (1_000 * 20 * MBIT)).toBeGreaterThan(0.9);
   });
 
+  test.each([
+    ["100 Mbit/s at 200 ms", 100 * MBIT, 200],
+    ["1 Gbit/s at 100 ms", 1_000 * MBIT, 100],
+  ])("fills %s within three seconds", (_, rate, rttMs) => {
+    const path = new PathSimulation({ rate, rttMs });
+    path.run(3_000);
+    const before = path.deliveredBytes;
+    path.run(1_000);
+    expect((path.deliveredBytes - before) / (1_000 * rate)).toBeGreaterThan(0.95);
+  });
+
   // What is typed beside it waits for this queue.
   test("overfills 20 Mbit/s by 40 ms at most, and for less than 50 ms by more than 30", () => {
     const path = new PathSimulation({ rate: 20 * MBIT, rttMs: 50 });

@@ -115,6 +115,30 @@ describe("new and small streams", () => {
     expect(freshBytes / (freshBytes + bulkBytes)).toBeWithin(0.45, 0.55);
   });
 
+  // Beyond the flight's limit bulk has no turn: a few small streams one after another would have everything.
+  test("do not go beyond the flight while they lead over bulk, but for a keystroke", () => {
+    const scheduler = bulkOnly(streams(1));
+    const [object, key, flood] = [100, 101, 102].map((id) => new Stream(id)) as [Stream, Stream, Stream];
+    scheduler.add(object, 0);
+    expect(scheduler.next("fresh")).toBe(object);
+    scheduler.charge(object, 10_000, 0);
+    expect([scheduler.next("fresh"), scheduler.next("first")]).toEqual([undefined, undefined]);
+    scheduler.add(key, 0);
+    expect([scheduler.next("fresh"), scheduler.next("first")]).toEqual([key, key]);
+    scheduler.charge(key, 1, 0);
+    scheduler.remove(key);
+    scheduler.charge(object, 50_000, 0);
+    scheduler.add(flood, 0);
+    scheduler.charge(flood, 10_000, 0);
+    scheduler.add(key, 0);
+    expect([scheduler.next("fresh"), scheduler.next("first")]).toEqual([undefined, undefined]);
+    const bulk = scheduler.next();
+    if (bulk === undefined) throw new Error("nothing to send");
+    expect(bulk.queue).toBe("bulk");
+    scheduler.charge(bulk, 100_000, 0);
+    expect(scheduler.next("fresh")).toBe(key);
+  });
+
   test("have everything where no bulk waits", () => {
     const scheduler = new Scheduler();
     const all = streams(10);

@@ -55,6 +55,39 @@ describe("a socket that gives much", () => {
   });
 });
 
+describe.skipIf(process.platform !== "linux")("a socket whose stream may be given a little", () => {
+  test.each(["at once", "when the tunnel has a link again"] as const)("gives no more, %s", async (when) => {
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.write(new Uint8Array(LARGE)), data() {} },
+    });
+    const relay = new Relay();
+    const stream = new NotedStream();
+    stream.takesMore = false;
+    relay.join(stream);
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: listener.port,
+      socket: { open: (socket) => socket.pause(), data: (_, bytes) => relay.socketData(bytes) },
+    });
+    relay.connect(socket);
+    relay.onFull();
+    await Bun.sleep(50);
+    if (when === "at once") relay.onWritable(8_192);
+    else {
+      relay.hold();
+      relay.onWritable(8_192);
+      expect(stream.written.length).toBe(0);
+      relay.go();
+    }
+    await Bun.sleep(50);
+    expect(stream.written.length).toBe(8_192);
+    socket.terminate();
+    listener.stop(true);
+  });
+});
+
 test("a chunk that the socket takes in parts goes on where it stopped, and is given back at its end", () => {
   const { relay, stream, socket } = joined();
   socket.room = 5;

@@ -24,6 +24,8 @@ export class Applications {
   readonly #requests = new Map<number, Request>();
   readonly #ends: Readonly<Record<Side, Map<number, Endpoint>>> = { client: new Map(), server: new Map() };
   #hurry = false;
+  /** The newest link that the client has been accepted on says that its server goes away. */
+  serverLeaves = false;
   /** Ends that are not done. */
   openEnds = 0;
 
@@ -112,12 +114,19 @@ export class Applications {
     for (const request of this.#requests.values()) request.mayBeLost ||= request.sealed;
   }
 
-  /** Ends at the client of streams that were started and are not complete. */
+  /**
+   * Ends at the client of streams that were started and are not complete. Where the server goes away, one that it never
+   * had waits for another server, though its ProxyConnect had gone out on a link that broke.
+   */
   get startedAtClient(): Endpoint[] {
     const open = [...this.#ends.client].filter(
       ([, { state, finished, finArrived }]) => state === "open" && !(finished && finArrived),
     );
-    return open.filter(([id]) => this.#requests.get(id)?.sealed).map(([, end]) => end);
+    const mayWait = (runs: number) => runs === 0 && this.serverLeaves;
+    return open.flatMap(([id, end]) => {
+      const request = this.#requests.get(id);
+      return request?.sealed && !mayWait(request.runs) ? [end] : [];
+    });
   }
 
   /** Compares what one side holds with what it may hold. */

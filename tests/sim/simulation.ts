@@ -90,7 +90,9 @@ export class Simulation {
         return frames;
       },
       open: (frames, link) => {
-        if (frames.some(({ type }) => type === "goAway")) left.add(link);
+        const leaves = frames.some(({ type }) => type === "goAway");
+        if (leaves) left.add(link);
+        if (leaves || frames.some(({ type }) => type === "accept")) applications.serverLeaves = leaves;
         return frames;
       },
     });
