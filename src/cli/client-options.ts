@@ -59,7 +59,7 @@ export const tunnelFlags = {
     type: "string",
     valueHint: "DURATION",
     default: "15s",
-    description: "how long a request waits while there is no link to the server",
+    description: "how long a request waits while there is no link, or the server goes away",
   },
   "log-level": logLevelFlag,
 } as const satisfies Record<string, Flag>;

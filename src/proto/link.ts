@@ -42,7 +42,7 @@ export interface LinkOptions {
 const LEAD_OVERHEAD_BYTES = 21;
 /** Longest lead: full of frames, and the first packet of a chain. */
 const MAX_LEAD_BYTES = LIMITS.maxFramesBytes + 64;
-/** Acknowledge after a quarter of what has arrived, so that a young link's rate is learnt quickly. */
+/** Acknowledgements come after a quarter of what has arrived, but not for less than this. */
 const MIN_ACK_EVERY_BYTES = 32 * 1024;
 
 /**

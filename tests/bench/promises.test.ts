@@ -23,8 +23,21 @@ test("a promise is kept or short by the medians of the run", () => {
   expect(outcomes(479)).toEqual(["short 1 GB down, × ssh -D gcm"]);
 });
 
-test("what a run has no figure for is not spoken of", () => {
+test("what a run has no figure for is missing, not kept", () => {
   const verdicts = judge(run(480));
-  expect(verdicts.filter(({ outcome }) => outcome === "missing").length).toBe(verdicts.length - 1);
-  expect(renderVerdicts(verdicts).split("\n")).toHaveLength(2);
+  const missing = verdicts.filter(({ outcome }) => outcome === "missing");
+  expect(missing.length).toBe(verdicts.length - 1);
+  expect(missing.filter(({ test }) => test === "throughput")).toHaveLength(5);
+  expect(renderVerdicts(missing)).toContain("missing 4.8   handshakes per second of server CPU");
+});
+
+test("figures are rounded to three digits, or to whole ones", () => {
+  const table = new Results("handshakes: 3000 each", "client accepted", [
+    { key: "perCpu", title: "per second of server CPU", unit: "1/s" },
+  ]);
+  table.add("client accepted", "perCpu", 2_479);
+  const [line] = renderVerdicts(judge([table]).filter(({ outcome }) => outcome === "kept"))
+    .split("\n")
+    .slice(1);
+  expect(line).toMatch(/ 2479 {2}at least 1000$/);
 });

@@ -65,7 +65,7 @@ describe("a packet", () => {
   });
 
   // A message arrives as a whole or not at all: 64 KiB would be silence for longer than a slow path's link may live.
-  test("is short until the first acknowledgement has come, and 256 KiB go out at once all the same", () => {
+  test("is short until the first acknowledgement has come, and 64 KiB go out at once all the same", () => {
     const next = sender([{ id: 0, past: 1, unsent: MiB }], true);
     const sizes: number[] = [];
     for (let packet = next(); packet !== undefined; packet = next()) {
