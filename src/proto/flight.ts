@@ -23,10 +23,10 @@ const STARTUP_DELAY_MS = LIMITS.queueDelayMs;
 /**
  * Over a long path a round's own burst looks like a queue, and ends the doubling early; and a path may get faster. After a
  * round that met less than this share of the queue which it may have, this multiple of what the path holds may be in
- * flight: more than that queue beyond 40 ms of round trip.
+ * flight: more than that queue beyond 50 ms of round trip.
  */
 const GROWTH_QUEUE_SHARE = 0.25;
-const GROWTH_GAIN = 1.5;
+const GROWTH_GAIN = 1.4;
 /** Rate samples older than one to two of these are forgotten; long enough to span a pause of the application. */
 const RATE_WINDOW_MS = 1_000;
 /** The shortest round trip is measured anew after this, in case the path has changed. */
