@@ -37,6 +37,8 @@ const PROBE_SHARE = 0.75;
 const PROBE_LONG_BYTES = 512 * 1024;
 /** … in at least so many packets, for a packet's own length counts as round trip. */
 const PROBE_PACKETS = 4;
+/** Afterwards the limit grows back by this share of what is acknowledged: all of it would send the last round as a burst. */
+const RAMP_SHARE = 0.75;
 /** A packet is at most this part of what was delivered so far. */
 const PACKET_SHARE = 4;
 /** Shorter sampling intervals say more about the clock and the scheduler than about the path. */
@@ -140,7 +142,7 @@ export class Flight {
   acked(bytes: number, newest: FlightRecord, delayMs: number, now: number): void {
     this.#inFlight -= bytes;
     this.#delivered += bytes;
-    this.#rampBytes += bytes;
+    this.#rampBytes += bytes * RAMP_SHARE;
     const arrivedAt = now - delayMs;
     const rttMs = Math.max(now - newest.sentAt - delayMs, 0);
     this.#sampleRtt(rttMs, newest.sentAt, now);
