@@ -37,7 +37,7 @@ const PROBE_SHARE = 0.75;
 const PROBE_LONG_BYTES = 512 * 1024;
 /** … in at least so many packets, for a packet's own length counts as round trip. */
 const PROBE_PACKETS = 4;
-/** Afterwards the limit grows back by this share of what is acknowledged: all of it would send the last round as a burst. */
+/** Afterwards the limit grows back by this share of what is acknowledged: all of it would make the last round a burst. */
 const RAMP_SHARE = 0.75;
 /** A packet is at most this part of what was delivered so far. */
 const PACKET_SHARE = 4;
@@ -45,8 +45,8 @@ const PACKET_SHARE = 4;
 const MIN_INTERVAL_MS = 0.5;
 
 /**
- * Keeps in flight about rate × shortest round trip, and a queue of 20 ms, or 2 MiB, or 4 ms. Rate and round trip are taken from
- * packet acknowledgements (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later
+ * Keeps in flight about rate × shortest round trip, and a queue of 20 ms, or 2 MiB, or 4 ms. Rate and round trip are
+ * taken from packet acknowledgements (PROTOCOL.md section 9). A socket's own send buffer would take megabytes and hold every later
  * byte back by seconds; this keeps the queue in the tunnel, where streams can be scheduled.
  */
 export class Flight {

@@ -28,7 +28,8 @@ const length = new Uint32Array(1);
 /**
  * Takes the pacing off a TCP socket that speaks to this same machine: to be called before it connects or listens to
  * anybody, for sockets inherit it from their listener. Many servers run BBR, which sets a timer for nearly every segment
- * so that routers need not queue. Over loopback there are none, and the timers take a fifth of a transfer's speed (bench/NOTES.md).
+ * so that routers need not queue. Over loopback there are none, and the timers take a fifth of a transfer's speed
+ * (bench/NOTES.md).
  */
 export function unpace(fd: number): void {
   if (libc === undefined) return;

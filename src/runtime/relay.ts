@@ -259,7 +259,7 @@ export class Relay implements StreamListener {
     const written = this.#unwritten.flush(this.#socket);
     if (written === undefined) {
       this.#broken = true;
-      // Of another one the rest of the input is still to come, then its end; one that waits for its turn is resumed by it.
+      // Another one, also one that waits for its turn, is still to give the rest of its input, and then its end.
       if (this.#paused || this.#held) this.abort("connection");
       return;
     }
